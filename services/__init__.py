@@ -1,0 +1,1 @@
+"""One folder per service, the same rooms in each; no service imports another."""

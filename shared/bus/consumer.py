@@ -1,0 +1,337 @@
+"""Reading a log exactly once, with positions in Postgres.
+
+Kafka says which partitions are ours; Postgres says where in them we are. A handler moves the
+position in the transaction of its effect, on condition that it still has the expected value, so
+whatever a zombie or a stale fetch does, it cannot commit.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.bus.topics import Cluster
+from shared.bus.watchdog import Watchdog
+from shared.db import inbox
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database
+from shared.observability.logging import get_logger
+from shared.observability.metrics import CONSUMER_LAG
+
+log = get_logger(__name__)
+
+_CLUSTER_CHECK = 2.0
+_COMMIT_EVERY = 1.0
+_RECONNECT = 1.0
+
+
+class Record(Protocol):
+    """A Kafka record: raw bytes and where they stood."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one partition and the position they start from."""
+
+    topic: str
+    partition: int
+    expected: int
+    records: Sequence[Record]
+
+    @property
+    def next_offset(self) -> int:
+        """The position after this batch."""
+        return self.records[-1].offset + 1
+
+
+class Handler(Protocol):
+    """What is done with records. It moves positions with `shared.db.inbox.advance`."""
+
+    async def handle(self, batches: Sequence[Batch], group: str) -> None:
+        """Process all batches and move their positions. Raises `inbox.Fenced` when too late."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Which topics a group reads, as which member, and how much at a time."""
+
+    group: str
+    topics: Sequence[str]
+    instance_id: str
+    max_records: int = 500
+    fetch_bytes: int = 1024 * 1024
+
+
+class Consumer:
+    """Feeds a handler with the records of the partitions that are ours."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        handler: Handler,
+        *,
+        bootstrap: str,
+        database: Database,
+        cluster: Cluster,
+    ) -> None:
+        self._subscription = subscription
+        self._handler = handler
+        self._bootstrap = bootstrap
+        self._database = database
+        self._cluster = cluster
+        self._watchdog = Watchdog(subscription.group)
+        self._expected: dict[TopicPartition, int] = {}
+        self._log_id = ""
+        self._token = 0
+        self._seated = False
+        self._caught_up = False
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether the group has given this member its partitions."""
+        return self._seated
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the last look found every record of our partitions processed."""
+        return self._caught_up
+
+    def beat(self) -> None:
+        """Say that a handler that waits for the database is still alive."""
+        self._watchdog.beat()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until told to stop, reconnecting for as long as it takes."""
+        self._watchdog.start()
+        try:
+            while not stop.is_set():
+                try:
+                    await self._consume(stop)
+                except Exception as error:
+                    if not (is_unavailable(error) or isinstance(error, KafkaError)):
+                        raise
+                    self._watchdog.beat()
+                    log.warning(
+                        "consumer_reconnects",
+                        group=self._subscription.group,
+                        error=str(error) or type(error).__name__,
+                    )
+                    await _wait(stop, _RECONNECT)
+        finally:
+            self._watchdog.stop()
+
+    async def _consume(self, stop: asyncio.Event) -> None:
+        client = self._client()
+        self._seated, self._expected = False, {}
+        await client.start()
+        try:
+            client.subscribe(list(self._subscription.topics), listener=_Seating(self, client))
+            await self._loop(client, stop)
+        finally:
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(client.stop(), timeout=10)
+
+    def _client(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=self._subscription.group,
+            group_instance_id=self._subscription.instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=45_000,
+            heartbeat_interval_ms=3_000,
+            max_poll_interval_ms=300_000,
+            request_timeout_ms=50_000,
+            retry_backoff_ms=100,
+            metadata_max_age_ms=10_000,
+            fetch_max_wait_ms=250,
+            fetch_max_bytes=8 * 1024 * 1024,
+            max_partition_fetch_bytes=self._subscription.fetch_bytes,
+        )
+
+    async def _loop(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        next_check = next_commit = loop.time() + _CLUSTER_CHECK
+        while not stop.is_set():
+            self._watchdog.beat()
+            token = self._token
+            # Only getmany: a cancelled getone would switch the client's own poll watchdog off.
+            fetched = await client.getmany(
+                timeout_ms=200, max_records=self._subscription.max_records
+            )
+            if token != self._token:
+                self._rewind(client)
+                continue
+            await self._process(client, fetched)
+            self._caught_up = self._seated and all(
+                client.highwater(tp) is not None and client.highwater(tp) <= offset
+                for tp, offset in self._expected.items()
+            )
+            if loop.time() >= next_check:
+                await self._check_log(client)
+                next_check = loop.time() + _CLUSTER_CHECK
+            if loop.time() >= next_commit:
+                await self._show_progress(client)
+                next_commit = loop.time() + _COMMIT_EVERY
+
+    async def _process(
+        self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Record]]
+    ) -> None:
+        batches = [
+            Batch(tp.topic, tp.partition, self._expected[tp], records)
+            for tp, records in fetched.items()
+            if records and tp in self._expected
+        ]
+        if any(batch.records[0].offset < batch.expected for batch in batches):
+            await self._reseat(client)
+        elif batches:
+            await self._handle(client, batches)
+
+    async def _handle(self, client: AIOKafkaConsumer, batches: Sequence[Batch]) -> None:
+        try:
+            await self._handler.handle(batches, self._subscription.group)
+        except inbox.Fenced as error:
+            log.warning("consumer_fenced", group=self._subscription.group, error=str(error))
+            await self._reseat(client)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("consumer_waits", group=self._subscription.group, error=str(error))
+            await self._reseat(client)
+        else:
+            for batch in batches:
+                self._expected[TopicPartition(batch.topic, batch.partition)] = batch.next_offset
+
+    async def _reseat(self, client: AIOKafkaConsumer) -> None:
+        """Go back to the stored positions, waiting for the database as long as it takes."""
+        token, wait = self._token, 0.1
+        while token == self._token:
+            try:
+                await self._seat(client, client.assignment())
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                self._watchdog.beat()
+                await asyncio.sleep(wait)
+                wait = min(5.0, wait * 2)
+            else:
+                return
+
+    def _rewind(self, client: AIOKafkaConsumer) -> None:
+        """Read again from the stored positions: what was fetched is not to be processed."""
+        for tp in client.assignment():
+            if tp in self._expected:
+                client.seek(tp, self._expected[tp])
+
+    def unseat(self, count: int) -> None:
+        """Give up partitions: whatever was fetched from them is not processed."""
+        log.info("partitions_revoked", group=self._subscription.group, count=count)
+        self._seated, self._expected = False, {}
+        self._token += 1
+
+    async def seat(self, client: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
+        """Take partitions over, from where Postgres says they stand."""
+        self._token += 1
+        while True:
+            try:
+                await self._seat(client, assigned)
+                break
+            except Exception as error:
+                if not (is_unavailable(error) or isinstance(error, KafkaError)):
+                    raise
+                log.warning("seating_waits", error=str(error) or type(error).__name__)
+                self._watchdog.beat()
+                await asyncio.sleep(_RECONNECT)
+        self._seated = True
+        log.info("partitions_assigned", group=self._subscription.group, count=len(assigned))
+
+    async def _seat(self, client: AIOKafkaConsumer, assigned: Iterable[TopicPartition]) -> None:
+        """Take the stored positions of partitions; start anew where the log is a new one."""
+        assigned = list(assigned)
+        self._log_id = await self._cluster.id()
+        first = await client.beginning_offsets(assigned)
+        last = await client.end_offsets(assigned)
+        self._expected = {}
+        for topic in {tp.topic for tp in assigned}:
+            mine = [tp for tp in assigned if tp.topic == topic]
+            async with self._database.transaction() as tx:
+                stored = await inbox.positions(
+                    tx, self._subscription.group, topic, [tp.partition for tp in mine]
+                )
+                fresh = {
+                    tp.partition: first[tp]
+                    for tp in mine
+                    if not self._is_valid(stored.get(tp.partition), first[tp], last[tp])
+                }
+                await inbox.start_position(
+                    tx, self._subscription.group, topic, fresh, log_id=self._log_id
+                )
+            known = {partition: offset for partition, (offset, _) in stored.items()} | fresh
+            self._expected |= {tp: known[tp.partition] for tp in mine}
+        self._rewind(client)
+
+    def _is_valid(self, stored: tuple[int, str] | None, first: int, last: int) -> bool:
+        if stored is None:
+            return False
+        offset, log_id = stored
+        if log_id != self._log_id or offset > last:
+            log.warning("log_is_new", group=self._subscription.group, stored=offset, end=last)
+            return False
+        if offset < first:
+            log.error("records_expired", group=self._subscription.group, lost=first - offset)
+            return False
+        return True
+
+    async def _check_log(self, client: AIOKafkaConsumer) -> None:
+        """Notice a broker that came back with an empty log under the same address."""
+        if self._log_id and await self._cluster.id() != self._log_id:
+            await self._reseat(client)
+
+    async def _show_progress(self, client: AIOKafkaConsumer) -> None:
+        """Tell Kafka and Prometheus where we are; neither is what we go by."""
+        lag: dict[str, int] = {}
+        for tp, offset in self._expected.items():
+            end = client.highwater(tp)
+            lag[tp.topic] = lag.get(tp.topic, 0) + max(0, (end or offset) - offset)
+        for topic, records in lag.items():
+            CONSUMER_LAG.labels(self._subscription.group, topic).set(records)
+        moves: dict[TopicPartition, Any] = {
+            tp: offset for tp, offset in self._expected.items() if tp in client.assignment()
+        }
+        with suppress(KafkaError, TimeoutError):
+            if moves:
+                await asyncio.wait_for(client.commit(moves), timeout=5)
+
+
+class _Seating(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Tells the consumer which partitions are its own."""
+
+    def __init__(self, consumer: Consumer, client: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._client = client
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let nothing that was fetched before be processed."""
+        self._consumer.unseat(len(list(revoked)))
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Start where Postgres says."""
+        await self._consumer.seat(self._client, list(assigned))
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -1,0 +1,59 @@
+"""Dead letters on their way out: copied to ``<topic>.dlq``, and put back when a person asks."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy import RowMapping
+
+from shared.bus.producer import Message, Producer
+from shared.db import dead_letters
+from shared.db.transaction import Database, Transaction
+
+_BATCH = 100
+
+
+async def copy_dead_letters(database: Database, producer: Producer) -> int:
+    """Copy new dead letters to their ``.dlq`` topic, with the reason in headers."""
+    return await _send(database, producer, dead_letters.to_copy, _copy, "copied_at")
+
+
+async def retry_dead_letters(database: Database, producer: Producer) -> int:
+    """Put dead letters back on their topic, byte for byte, when their retry was asked for."""
+    return await _send(database, producer, dead_letters.to_retry, _original, "retried_at")
+
+
+async def _send(
+    database: Database,
+    producer: Producer,
+    select: Callable[[Transaction, int], Awaitable[Sequence[RowMapping]]],
+    message: Callable[[RowMapping], Message],
+    done: str,
+) -> int:
+    async with database.transaction() as tx:
+        rows = await select(tx, _BATCH)
+    if not rows:
+        return 0
+    answers = await producer.send_all([message(row) for row in rows])
+    sent = [row["id"] for row, error in zip(rows, answers, strict=True) if error is None]
+    async with database.transaction() as tx:
+        await dead_letters.mark(tx, done, sent, tx.now)
+    return len(sent)
+
+
+def _copy(row: RowMapping) -> Message:
+    about = {
+        "tenure-dlq-code": row["code"],
+        "tenure-dlq-reason": row["reason"],
+        "tenure-dlq-topic": row["topic"],
+        "tenure-dlq-partition": str(row["partition"]),
+        "tenure-dlq-offset": str(row["record_offset"]),
+    }
+    headers = [*_headers(row), *((name, value.encode()) for name, value in about.items())]
+    return Message(f"{row['topic']}.dlq", row["key"], row["value"], headers)
+
+
+def _original(row: RowMapping) -> Message:
+    return Message(row["topic"], row["key"], row["value"], _headers(row))
+
+
+def _headers(row: RowMapping) -> list[tuple[str, bytes]]:
+    return [(name, str(value).encode("latin-1")) for name, value in row["headers"].items()]

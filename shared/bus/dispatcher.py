@@ -1,0 +1,150 @@
+"""What happens to a domain event, from the outside in.
+
+Dead letter, span and metrics, retry with back-off, time limit, transaction and inbox, listener.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.bus.consumer import Batch, Record
+from shared.bus.listeners import Listener
+from shared.bus.retry import Backoff, GiveUp
+from shared.contracts.event import Event, Fact, MalformedEvent
+from shared.contracts.registry import fact_of
+from shared.db import dead_letters, inbox
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database, Transaction
+from shared.kernel.failpoints import reach
+from shared.observability.logging import get_logger
+from shared.observability.metrics import DEAD_LETTERS, EVENT_AGE, EVENTS_HANDLED, HANDLING
+from shared.observability.tracing import span
+
+log = get_logger(__name__)
+
+_TIME_LIMIT = 30.0
+
+
+class Dispatcher:
+    """Gives each event to the listeners for its type, once, in one transaction."""
+
+    def __init__(
+        self, database: Database, listeners: Sequence[Listener], *, backoff: Backoff | None = None
+    ) -> None:
+        self._database = database
+        self._backoff = backoff or Backoff()
+        self._by_fact: dict[type[Fact], list[Listener]] = {}
+        for listener in listeners:
+            self._by_fact.setdefault(listener.fact, []).append(listener)
+
+    async def handle(self, batches: Sequence[Batch], group: str) -> None:
+        """Process the records of each partition in order, one transaction an event."""
+        for batch in batches:
+            await self._handle_partition(batch, group)
+
+    async def _handle_partition(self, batch: Batch, group: str) -> None:
+        expected = batch.expected
+        for record in batch.records:
+            move = _Move(group, batch.topic, batch.partition, expected, record.offset + 1)
+            if await self._handle_record(record, move):
+                expected = move.next
+        if expected != batch.next_offset:
+            rest = _Move(group, batch.topic, batch.partition, expected, batch.next_offset)
+            async with self._database.transaction() as tx:
+                await rest.make(tx)
+
+    async def _handle_record(self, record: Record, move: "_Move") -> bool:
+        """Return whether the position was moved past the record."""
+        try:
+            event = Event.from_record(record.value, headers_of(record))
+            fact = fact_of(event)
+        except MalformedEvent as error:
+            await self._set_aside(record, move, GiveUp(error.code(), error.detail))
+            return True
+        listeners = self._by_fact.get(type(fact), []) if fact else []
+        if fact is None or not listeners:
+            EVENTS_HANDLED.labels(event.type, "ignored" if fact else "unknown").inc()
+            return False
+        with span(f"hear {event.type}", event.traceparent), HANDLING.time():
+            outcome = await self._with_retry(event, fact, listeners, move)
+        if outcome is not None:
+            await self._set_aside(record, move, outcome)
+        return True
+
+    async def _with_retry(
+        self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "_Move"
+    ) -> GiveUp | None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with asyncio.timeout(_TIME_LIMIT):
+                    await self._once(event, fact, listeners, move)
+            except inbox.Fenced:
+                raise
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                decision = self._backoff.after(error, attempt)
+                log.warning("listener_failed", type=event.type, id=event.id, exc_info=True)
+                if isinstance(decision, GiveUp):
+                    return decision
+                await asyncio.sleep(decision.seconds)
+            else:
+                return None
+
+    async def _once(
+        self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "_Move"
+    ) -> None:
+        async with self._database.transaction(cause=event) as tx:
+            is_new = await inbox.claim(tx, event)
+            if is_new:
+                for listener in listeners:
+                    await listener.handle(tx, fact)
+            await move.make(tx)
+            reach("dispatcher.before_commit")
+        reach("dispatcher.after_commit")
+        EVENTS_HANDLED.labels(event.type, "handled" if is_new else "duplicate").inc()
+        EVENT_AGE.observe(max(0.0, (datetime.now(UTC) - event.time).total_seconds()))
+
+    async def _set_aside(self, record: Record, move: "_Move", why: GiveUp) -> None:
+        log.error("dead_letter", topic=record.topic, offset=record.offset, code=why.code)
+        async with self._database.transaction() as tx:
+            await dead_letters.save(tx, dead_letter_of(record, why))
+            await move.make(tx)
+        DEAD_LETTERS.labels(record.topic, why.code).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A position's step past one record."""
+
+    group: str
+    topic: str
+    partition: int
+    expected: int
+    next: int
+
+    async def make(self, tx: Transaction) -> None:
+        step = {self.partition: (self.expected, self.next)}
+        await inbox.advance(tx, self.group, self.topic, step)
+
+
+def headers_of(record: Record) -> dict[str, str]:
+    """Return a record's headers as text; bytes that are not text keep their values."""
+    return {name: value.decode("latin-1") for name, value in record.headers if value is not None}
+
+
+def dead_letter_of(record: Record, why: GiveUp) -> dead_letters.DeadLetter:
+    """Return a record, exactly as it was read, with the reason it is set aside."""
+    return dead_letters.DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=headers_of(record),
+        code=why.code,
+        reason=why.reason,
+    )

@@ -1,0 +1,132 @@
+"""Sending, with an answer for every record: acknowledged by all in-sync replicas, or an error."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from shared.kernel.errors import Kind, Refusal
+from shared.observability.metrics import UNACKNOWLEDGED_BYTES
+
+_DEADLINE_SECONDS = 10.0
+_MAX_UNACKNOWLEDGED = 64 * 1024 * 1024
+_RECORD_OVERHEAD = 200
+
+
+class Overloaded(Refusal):
+    """Too much is waiting for the broker; try again in a moment."""
+
+    kind = Kind.RATE_LIMITED
+
+
+class BrokerUnavailable(Refusal):
+    """The broker did not acknowledge in time; nothing is promised, send it again."""
+
+    kind = Kind.UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record to send."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes it holds in memory."""
+        return len(self.value or b"") + len(self.key or b"") + _RECORD_OVERHEAD
+
+
+class Producer:
+    """A Kafka producer whose every wait is bounded.
+
+    Idempotence is off: with it the client never times out and cannot be stopped while the broker
+    is away. One batch in flight per partition keeps order; consumers remove duplicates.
+    """
+
+    def __init__(self, bootstrap: str, *, max_unacknowledged: int = _MAX_UNACKNOWLEDGED) -> None:
+        self._bootstrap = bootstrap
+        self._limit = max_unacknowledged
+        self._unacknowledged = 0
+        self._client: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def send(self, message: Message) -> None:
+        """Send one record. Raises `Overloaded` or `BrokerUnavailable`."""
+        error = (await self.send_all([message]))[0]
+        if error is not None:
+            raise error
+
+    async def send_all(self, messages: Sequence[Message]) -> list[Refusal | None]:
+        """Send records; return, in order, None for each acknowledged one or why it is not.
+
+        Raises `Overloaded` when too many bytes are waiting; then nothing was sent.
+        """
+        size = sum(message.size for message in messages)
+        if self._unacknowledged and self._unacknowledged + size > self._limit:
+            raise Overloaded
+        self._hold(size)
+        try:
+            return await self._send_held(messages)
+        finally:
+            self._hold(-size)
+
+    async def stop(self) -> None:
+        """Send what is waiting, for at most 5 s, and disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(KafkaError, OSError, TimeoutError):
+                await asyncio.wait_for(client.stop(), timeout=5)
+
+    async def _send_held(self, messages: Sequence[Message]) -> list[Refusal | None]:
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                client = await self._connected()
+                pending = [
+                    await client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers))
+                    for m in messages
+                ]
+                answers = await asyncio.gather(*pending, return_exceptions=True)
+        except MessageSizeTooLargeError as error:
+            return [_refusal(error)] * len(messages)
+        except (KafkaError, OSError, TimeoutError) as error:
+            return [_refusal(error)] * len(messages)
+        return [_refusal(a) if isinstance(a, BaseException) else None for a in answers]
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._client is None:
+                client = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    acks="all",
+                    enable_idempotence=False,
+                    compression_type="lz4",
+                    linger_ms=2,
+                    max_batch_size=1024 * 1024,
+                    max_request_size=4 * 1024 * 1024,
+                    request_timeout_ms=8_000,
+                    retry_backoff_ms=50,
+                    metadata_max_age_ms=30_000,
+                )
+                try:
+                    await client.start()
+                except BaseException:
+                    with suppress(KafkaError, OSError):
+                        await client.stop()
+                    raise
+                self._client = client
+            return self._client
+
+    def _hold(self, size: int) -> None:
+        self._unacknowledged += size
+        UNACKNOWLEDGED_BYTES.set(self._unacknowledged)
+
+
+def _refusal(error: BaseException) -> Refusal:
+    return BrokerUnavailable(f"the broker did not acknowledge: {error or type(error).__name__}")

@@ -1,0 +1,166 @@
+"""The relay: outbox rows become Kafka records, in order for each account, at least once.
+
+One replica of a service is the relay at a time: the one whose connection holds an advisory lock.
+It reads and marks rows on that same connection, so losing the lock ends its work.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from aiokafka.errors import KafkaError
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.bus.dead_letters import copy_dead_letters, retry_dead_letters
+from shared.bus.producer import Message, Producer
+from shared.bus.topics import Cluster
+from shared.contracts.event import headers_of
+from shared.contracts.registry import topic_of
+from shared.db import outbox
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database
+from shared.kernel.errors import Refusal
+from shared.kernel.failpoints import reach
+from shared.observability.logging import get_logger
+from shared.observability.metrics import OUTBOX_UNPUBLISHED, RELAY_LEADER, RELAY_PUBLISHED
+
+log = get_logger(__name__)
+
+_BATCH = 500
+_FASTEST_POLL = 0.02
+_SLOWEST_POLL = 0.25
+_STANDBY_POLL = 1.0
+_CLUSTER_CHECK = 2.0
+
+
+class Relay:
+    """Publishes one service's outbox."""
+
+    def __init__(self, database: Database, producer: Producer, cluster: Cluster) -> None:
+        self._database = database
+        self._producer = producer
+        self._cluster = cluster
+        self._kicked = asyncio.Event()
+        database.after_emit(self._kicked.set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish until told to stop, waiting out every outage."""
+        while not stop.is_set():
+            try:
+                await self._stand_by(stop)
+            except Exception as error:
+                if not (is_unavailable(error) or isinstance(error, (KafkaError, Refusal))):
+                    raise
+                log.warning("relay_waits", error=str(error) or type(error).__name__)
+                await _wait(stop, _STANDBY_POLL)
+            finally:
+                RELAY_LEADER.set(0)
+
+    async def _stand_by(self, stop: asyncio.Event) -> None:
+        async with self._database.engine.connect() as raw:
+            connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
+            while not stop.is_set() and not await _take_lead(connection):
+                await _wait(stop, _STANDBY_POLL)
+            try:
+                await self._lead(connection, stop)
+            finally:
+                # The lock belongs to the session: closing, not pooling, gives it back for sure.
+                await raw.invalidate()
+
+    async def _lead(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
+        RELAY_LEADER.set(1)
+        poll, next_check = _FASTEST_POLL, 0.0
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            if loop.time() >= next_check:
+                await self._check_cluster(connection)
+                await copy_dead_letters(self._database, self._producer)
+                await retry_dead_letters(self._database, self._producer)
+                next_check = loop.time() + _CLUSTER_CHECK
+            sent = await self._publish_some(connection)
+            poll = _FASTEST_POLL if sent else min(_SLOWEST_POLL, poll * 1.5)
+            if sent < _BATCH:
+                await self._pause(poll)
+
+    async def _publish_some(self, connection: AsyncConnection) -> int:
+        self._kicked.clear()
+        rows = await outbox.unpublished(connection, _BATCH)
+        OUTBOX_UNPUBLISHED.set(len(rows))
+        for wave in _waves(rows):
+            await self._publish_wave(connection, wave)
+        return len(rows)
+
+    async def _publish_wave(self, connection: AsyncConnection, wave: list[RowMapping]) -> None:
+        answers = await self._producer.send_all([_message(row) for row in wave])
+        reach("relay.sent")
+        failed = [
+            (row, error) for row, error in zip(wave, answers, strict=True) if error is not None
+        ]
+        refused = {row["seq"] for row, _ in failed}
+        sent = [row["seq"] for row in wave if row["seq"] not in refused]
+        await outbox.mark_published(connection, sent)
+        reach("relay.marked")
+        RELAY_PUBLISHED.inc(len(sent))
+        if failed:
+            await outbox.mark_failed(connection, sorted(refused), failed[0][1].detail)
+            raise failed[0][1]
+
+    async def _check_cluster(self, connection: AsyncConnection) -> None:
+        """Publish everything that is kept again when the broker is not the one it was."""
+        cluster_id = await self._cluster.id()
+        known = (
+            await connection.execute(
+                text("SELECT cluster_id FROM brokers ORDER BY seen_at DESC LIMIT 1")
+            )
+        ).scalar()
+        if known == cluster_id:
+            return
+        if known is not None:
+            count = await outbox.republish_all(connection)
+            log.warning("broker_log_is_new", cluster_id=cluster_id, republished=count)
+        await connection.execute(
+            text(
+                "INSERT INTO brokers (cluster_id, seen_at) VALUES (:id, clock_timestamp()) "
+                "ON CONFLICT (cluster_id) DO UPDATE SET seen_at = clock_timestamp()"
+            ),
+            {"id": cluster_id},
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._kicked.wait(), seconds)
+
+
+def _waves(rows: Sequence[RowMapping]) -> Iterator[list[RowMapping]]:
+    """Split rows so that an account's next event is sent only after its last was acknowledged."""
+    waves: list[list[RowMapping]] = []
+    depth: dict[str, int] = {}
+    for row in rows:
+        wave = depth.get(row["account_id"], 0)
+        depth[row["account_id"]] = wave + 1
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(row)
+    yield from waves
+
+
+def _message(row: RowMapping) -> Message:
+    return Message(
+        topic=topic_of(row["publisher"]),
+        key=row["account_id"].encode(),
+        value=outbox.payload_bytes(row["payload"]),
+        headers=headers_of(str(row["id"]), row["type"], row["traceparent"]),
+    )
+
+
+async def _take_lead(connection: AsyncConnection) -> bool:
+    taken = await connection.execute(
+        text("SELECT pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema()))")
+    )
+    return bool(taken.scalar())
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

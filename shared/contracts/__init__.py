@@ -1,0 +1,1 @@
+"""Events: the envelope, and one module of facts for each publishing service."""

@@ -1,0 +1,111 @@
+"""What health says."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from shared.contracts.event import Fact
+
+
+class GroupIdentified(Fact):
+    """A product backend named an account (`group`): its traits, as sent."""
+
+    event_type: ClassVar[str] = "io.tenure.health.group_identified.v1"
+    traits: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class UsageRolledUp(Fact):
+    """A day of an account is sealed: how many events, how many active users.
+
+    ``active_users_28d``: distinct users of the last 28 days. A day is said again, with the new
+    figures, when late events changed it.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.health.usage_rolled_up.v1"
+    day: date
+    events: int
+    active_users: int
+    active_users_28d: int
+
+
+class UsageMilestoneReached(Fact):
+    """Usage met a milestone that the health profile defines, for the first time."""
+
+    event_type: ClassVar[str] = "io.tenure.health.usage_milestone_reached.v1"
+    milestone: str
+    reached_at: datetime
+    users: int
+
+
+class SignalRecorded(Fact):
+    """A typed observation from outside usage was recorded."""
+
+    event_type: ClassVar[str] = "io.tenure.health.signal_recorded.v1"
+    signal_id: str
+    signal_type: str
+    value: float | None = None
+    observed_at: datetime
+
+
+class ScoreChanged(Fact):
+    """The health score moved beyond the dead band, or to another band. High is healthy."""
+
+    event_type: ClassVar[str] = "io.tenure.health.score_changed.v1"
+    score: float
+    band: str
+    previous_score: float | None = None
+    previous_band: str | None = None
+    coverage: float
+    profile: str
+
+
+class _RiskFact(Fact):
+    risk_id: str
+    reason: str
+    severity: str
+    title: str
+    explanation: str
+    next_step: str
+    evidence: Mapping[str, Any] = Field(default_factory=dict)
+    profile: str
+    caused_at: datetime
+
+
+class RiskOpened(_RiskFact):
+    """An account is slipping away, for one reason; why, and what to do next.
+
+    ``caused_at``: when the platform received the event that caused it.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_opened.v1"
+
+
+class RiskWorsened(_RiskFact):
+    """An open risk is more severe than it was."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_worsened.v1"
+
+
+class RiskRecovered(Fact):
+    """The reason for a risk is gone; it is closed."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_recovered.v1"
+    risk_id: str
+    reason: str
+    explanation: str
+    opened_at: datetime
+    recovered_at: datetime
+
+
+FACTS: tuple[type[Fact], ...] = (
+    GroupIdentified,
+    UsageRolledUp,
+    UsageMilestoneReached,
+    SignalRecorded,
+    ScoreChanged,
+    RiskOpened,
+    RiskWorsened,
+    RiskRecovered,
+)

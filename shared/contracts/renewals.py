@@ -1,0 +1,66 @@
+"""What renewals says. Amounts are minor units of the currency."""
+
+from datetime import date, datetime
+from typing import ClassVar
+
+from shared.contracts.event import Fact
+
+
+class ContractSigned(Fact):
+    """A contract is signed; its first term, the seats sold, and when notice is due."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.contract_signed.v1"
+    contract_id: str
+    starts_on: date
+    ends_on: date
+    notice_date: date
+    auto_renew: bool
+    seats: int
+    amount_minor: int
+    currency: str
+
+
+class RenewalWindowOpened(Fact):
+    """The notice date is 120, 90, 60 or 30 days away."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.renewal_window_opened.v1"
+    renewal_id: str
+    contract_id: str
+    window_days: int
+    notice_date: date
+    probability: float
+
+
+class RenewalAtRisk(Fact):
+    """A reason lowered the probability of a renewal; a save is open for it."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.renewal_at_risk.v1"
+    renewal_id: str
+    save_id: str
+    reason: str
+    explanation: str
+    probability: float
+    previous_probability: float
+    amount_minor: int
+    currency: str
+    notice_date: date
+
+
+class RenewalRestored(Fact):
+    """A reason is gone; the probability without it, and whether the save is closed."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.renewal_restored.v1"
+    renewal_id: str
+    reason: str
+    probability: float
+    previous_probability: float
+    save_closed: bool
+    restored_at: datetime
+
+
+FACTS: tuple[type[Fact], ...] = (
+    ContractSigned,
+    RenewalWindowOpened,
+    RenewalAtRisk,
+    RenewalRestored,
+)

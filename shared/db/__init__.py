@@ -1,0 +1,1 @@
+"""Postgres: engine, transaction, outbox, inbox, timers, migrations. Rows stay in here."""

@@ -1,0 +1,67 @@
+"""Jobs: a service's third door, time. Each runs again and again for as long as it lives."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.db import timers
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database
+from shared.observability.logging import get_logger
+from shared.observability.metrics import JOB_FAILURES, TIMERS_FIRED
+
+log = get_logger(__name__)
+
+_TIMER_POLL = timedelta(milliseconds=250)
+_KEPT = {
+    "outbox": ("publishedat", timedelta(days=7)),
+    "inbox": ("received_at", timedelta(days=14)),
+    "idempotency_keys": ("created_at", timedelta(days=1)),
+    "timers": ("fired_at", timedelta(days=30)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something done every so often. ``run`` returns True when there is more to do at once."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Database], Awaitable[bool]]
+
+
+def timer_job(handlers: Mapping[str, timers.Handler]) -> Job:
+    """Return the job that fires a service's timers."""
+
+    async def fire(database: Database) -> bool:
+        fired = await timers.fire_next(database, handlers)
+        if fired:
+            TIMERS_FIRED.labels(database.service).inc()
+        return fired
+
+    return Job("timers", _TIMER_POLL, fire)
+
+
+async def forget_old_rows(database: Database) -> bool:
+    """Delete plumbing rows that are past their use; the outbox's are kept for a lost log."""
+    for table, (column, age) in _KEPT.items():
+        async with database.transaction() as tx:
+            await tx.execute(f"DELETE FROM {table} WHERE {column} < :before", before=tx.now - age)
+    return False
+
+
+async def run_job(job: Job, database: Database, stop: asyncio.Event) -> None:
+    """Run a job until told to stop. A failure is logged and counted; the next run follows."""
+    while not stop.is_set():
+        more = False
+        try:
+            more = await job.run(database)
+        except Exception as error:
+            JOB_FAILURES.labels(job.name).inc()
+            expected = is_unavailable(error)
+            log.warning("job_failed", job=job.name, error=str(error), exc_info=not expected)
+        if not more:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), job.every.total_seconds())

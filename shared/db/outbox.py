@@ -1,0 +1,104 @@
+"""The transactional outbox.
+
+Column names are Debezium's defaults, so that its outbox router can take the relay's place.
+Readers select unpublished rows, never "everything after the last id I saw": ids are given out
+before commits happen, and rows would be skipped.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.event import Event
+
+_LOCK_STRIPES = 1024
+_LOCK = """
+SELECT pg_advisory_xact_lock(hashtext('outbox'), stripe)
+FROM (SELECT DISTINCT mod(hashtext(a)::bigint + 2147483648, :stripes)::int AS stripe
+      FROM unnest(CAST(:accounts AS text[])) AS a ORDER BY 1) AS s
+"""
+_INSERT = """
+INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, traceparent, occurredat)
+SELECT id, aggregatetype, aggregateid, type, payload::jsonb, traceparent, occurredat
+FROM unnest(CAST(:ids AS uuid[]), CAST(:publishers AS text[]), CAST(:accounts AS text[]),
+            CAST(:types AS text[]), CAST(:payloads AS text[]), CAST(:traceparents AS text[]),
+            CAST(:times AS timestamptz[]))
+     WITH ORDINALITY AS e(id, aggregatetype, aggregateid, type, payload, traceparent,
+                          occurredat, n)
+ORDER BY n
+"""
+
+
+async def save(connection: AsyncConnection, events: Sequence[Event]) -> None:
+    """Write events to the outbox, as the last thing of a transaction.
+
+    Holding a stripe lock from here to the commit makes the row order of one account its commit
+    order. Nothing is locked after it, and stripes are taken in order, so it cannot deadlock.
+    """
+    if not events:
+        return
+    accounts = [event.subject for event in events]
+    await connection.execute(text(_LOCK), {"accounts": accounts, "stripes": _LOCK_STRIPES})
+    await connection.execute(
+        text(_INSERT),
+        {
+            "ids": [UUID(event.id) for event in events],
+            "publishers": [event.publisher for event in events],
+            "accounts": accounts,
+            "types": [event.type for event in events],
+            "payloads": [event.to_json().decode() for event in events],
+            "traceparents": [event.traceparent for event in events],
+            "times": [event.time for event in events],
+        },
+    )
+
+
+async def unpublished(connection: AsyncConnection, limit: int) -> Sequence[RowMapping]:
+    """Return the oldest unpublished rows: seq, id, publisher, account, type, payload, trace."""
+    rows = await connection.execute(
+        text(
+            "SELECT seq, id, aggregatetype AS publisher, aggregateid AS account_id, type, "
+            "payload, traceparent FROM outbox WHERE publishedat IS NULL ORDER BY seq LIMIT :limit"
+        ),
+        {"limit": limit},
+    )
+    return rows.mappings().all()
+
+
+async def mark_published(connection: AsyncConnection, seqs: Sequence[int]) -> None:
+    """Mark rows as acknowledged by the broker."""
+    await connection.execute(
+        text(
+            "UPDATE outbox SET publishedat = clock_timestamp(), attempts = attempts + 1, "
+            "lasterror = NULL WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+        ),
+        {"seqs": list(seqs)},
+    )
+
+
+async def mark_failed(connection: AsyncConnection, seqs: Sequence[int], error: str) -> None:
+    """Note why rows could not be sent; they stay unpublished."""
+    await connection.execute(
+        text(
+            "UPDATE outbox SET attempts = attempts + 1, lasterror = :error "
+            "WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+        ),
+        {"seqs": list(seqs), "error": error[:500]},
+    )
+
+
+async def republish_all(connection: AsyncConnection) -> int:
+    """Mark every kept row as unpublished, for a broker that lost its log; return how many."""
+    result: Any = await connection.execute(
+        text("UPDATE outbox SET publishedat = NULL WHERE publishedat IS NOT NULL")
+    )
+    return int(result.rowcount)
+
+
+def payload_bytes(payload: Any) -> bytes:
+    """Return a payload as the bytes that go on the wire."""
+    return msgspec.json.encode(payload)

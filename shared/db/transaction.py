@@ -1,0 +1,109 @@
+"""One door, one transaction.
+
+A door opens a `Transaction`, hands it to a use case and commits. Facts emitted in it become
+outbox rows just before the commit, under a lock per account, so that the order of an account's
+events is the order of its commits.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.contracts.event import Event, Fact
+from shared.db import outbox
+from shared.kernel.clock import Clock
+from shared.kernel.failpoints import reach
+from shared.observability.tracing import current_traceparent
+
+
+class ForeignFactError(TypeError):
+    """A service may only emit facts that it publishes itself."""
+
+
+@dataclass
+class Transaction:
+    """A database transaction, the time it happens at, and the facts it leaves behind.
+
+    ``now`` is read once, when it opens. ``cause`` is the event that led to it, if any.
+    """
+
+    connection: AsyncConnection
+    service: str
+    now: datetime
+    cause: Event | None = None
+    _events: list[Event] = field(default_factory=list)
+
+    async def execute(self, sql: str, **params: Any) -> int:
+        """Run a statement; return how many rows it touched."""
+        result = await self.connection.execute(text(sql), params)
+        return cast("CursorResult[Any]", result).rowcount
+
+    async def execute_many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Run a statement once for each row of parameters."""
+        if rows:
+            await self.connection.execute(text(sql), list(rows))
+
+    async def fetch_one(self, sql: str, **params: Any) -> RowMapping | None:
+        """Return the first row, or None."""
+        return (await self.connection.execute(text(sql), params)).mappings().first()
+
+    async def fetch_all(self, sql: str, **params: Any) -> Sequence[RowMapping]:
+        """Return all rows."""
+        return (await self.connection.execute(text(sql), params)).mappings().all()
+
+    async def fetch_value(self, sql: str, **params: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        return (await self.connection.execute(text(sql), params)).scalar()
+
+    def emit(self, fact: Fact) -> Event:
+        """Record that a fact happened; it is published once this transaction commits.
+
+        Raises `ForeignFactError` when another service owns the fact.
+        """
+        if fact.publisher() != self.service:
+            raise ForeignFactError(f"{self.service} cannot emit {fact.event_type}")
+        event = Event.of(fact, time=self.now, cause=self.cause, traceparent=current_traceparent())
+        self._events.append(event)
+        return event
+
+    @property
+    def emitted(self) -> Sequence[Event]:
+        """The events emitted so far, oldest first."""
+        return tuple(self._events)
+
+
+class Database:
+    """Opens the transactions of one service."""
+
+    def __init__(self, engine: AsyncEngine, *, service: str, clock: Clock) -> None:
+        self.engine = engine
+        self.service = service
+        self.clock = clock
+        self._after_emit: list[Callable[[], None]] = []
+
+    def after_emit(self, callback: Callable[[], None]) -> None:
+        """Call back after each commit that left events in the outbox."""
+        self._after_emit.append(callback)
+
+    @asynccontextmanager
+    async def transaction(self, *, cause: Event | None = None) -> AsyncIterator[Transaction]:
+        """Open a transaction; commit when the block ends, roll back when it raises."""
+        async with self.engine.connect() as connection, connection.begin():
+            tx = Transaction(connection, self.service, self.clock.now(), cause)
+            yield tx
+            await outbox.save(connection, tx.emitted)
+            reach("transaction.before_commit")
+        reach("transaction.after_commit")
+        if tx.emitted:
+            for callback in self._after_emit:
+                callback()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()

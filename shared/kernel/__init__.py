@@ -1,0 +1,1 @@
+"""Pure Python that the domain may use: errors, ids, clock, money."""

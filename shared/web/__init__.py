@@ -1,0 +1,1 @@
+"""The HTTP door every service has: app, transaction, problems, idempotency, pages, probes."""

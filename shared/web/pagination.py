@@ -1,0 +1,101 @@
+"""Pages by keyset: a cursor holds the sort key of the last row seen, and is opaque outside."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from fastapi import Depends, Query
+from pydantic import BaseModel, Field
+
+from shared.kernel.errors import Kind, Refusal
+
+_Item = TypeVar("_Item")
+_Row = TypeVar("_Row")
+_LARGEST_BIGINT = 2**63 - 1
+
+
+class InvalidCursor(Refusal):
+    """The cursor is not one of ours; start without one."""
+
+    kind = Kind.MALFORMED
+
+
+class Page(BaseModel, Generic[_Item]):
+    """One page of a list."""
+
+    data: list[_Item]
+    next_cursor: str | None = Field(description="Send it as `cursor` to get the next page.")
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page is asked for."""
+
+    limit: int
+    cursor: str | None
+
+    @property
+    def fetch(self) -> int:
+        """Return how many rows to fetch: one more than a page shows, to know if more follow."""
+        return self.limit + 1
+
+    def after(self, **types: Any) -> dict[str, Any] | None:
+        """Return the sort key to continue after, None for the first page.
+
+        ``paging.after(created_at=datetime, id=UUID)``. Raises `InvalidCursor`.
+        """
+        return None if self.cursor is None else decode_cursor(self.cursor, types)
+
+    def page(
+        self,
+        rows: Sequence[_Row],
+        *,
+        item: Callable[[_Row], _Item],
+        key: Callable[[_Row], Mapping[str, Any]],
+    ) -> Page[_Item]:
+        """Return a page of up to `fetch` rows; ``key`` names the sort key as `after` does."""
+        shown, has_more = rows[: self.limit], len(rows) > self.limit
+        cursor = encode_cursor(key(shown[-1])) if has_more else None
+        return Page(data=[item(row) for row in shown], next_cursor=cursor, has_more=has_more)
+
+
+def paging(
+    limit: Annotated[int, Query(ge=1, le=200, description="Rows per page.")] = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
+    ] = None,
+) -> Paging:
+    """Return the page a request asks for."""
+    return Paging(limit, cursor)
+
+
+PageQuery = Annotated[Paging, Depends(paging)]
+
+
+def encode_cursor(key: Mapping[str, Any]) -> str:
+    """Return a sort key as a cursor."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(dict(key))).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, types: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sort key of a cursor, each value of its type; raise `InvalidCursor`."""
+    try:
+        # Padding is not sent; two surplus signs are always enough and never too many.
+        raw = msgspec.json.decode(base64.b64decode(cursor + "==", altchars=b"-_"), type=dict)
+        key = {name: msgspec.convert(raw[name], kind, strict=False) for name, kind in types.items()}
+    except (binascii.Error, ValueError, KeyError) as error:
+        raise InvalidCursor from error
+    if raw.keys() != types.keys() or not all(_is_storable(value) for value in key.values()):
+        raise InvalidCursor
+    return key
+
+
+def _is_storable(value: Any) -> bool:
+    # A forged cursor must be refused here, not by a failing query.
+    if isinstance(value, str):
+        return "\0" not in value
+    return not isinstance(value, int) or abs(value) <= _LARGEST_BIGINT

@@ -1,0 +1,212 @@
+"""Problem details (RFC 9457) for everything that is not a success. Never HTML."""
+
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from shared.db.errors import is_unavailable
+from shared.kernel.errors import Kind, Refusal
+from shared.observability.logging import get_logger
+
+MEDIA_TYPE = "application/problem+json"
+_BASE = "https://tenure.io/problems/"
+_RETRY_SECONDS = 2
+_log = get_logger(__name__)
+
+_CODES = {
+    400: "malformed_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "route_not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+}
+_DETAILS = {
+    404: "There is no such route; /docs lists what there is.",
+    405: "This route does not answer to that method; the Allow header lists those it does.",
+    413: "The body is larger than this route accepts.",
+}
+# Postgres: text it cannot store (a NUL or half a surrogate), which JSON can carry.
+_UNSTORABLE_TEXT = frozenset({"22021", "22P05"})
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of a request, and what to do."""
+
+    location: str = Field(examples=["body"], description="body, query, path, header or cookie")
+    pointer: str = Field(examples=["/plan/name"], description="JSON pointer within the location")
+    code: str = Field(examples=["missing"])
+    message: str = Field(examples=["Add this field."])
+
+
+class Problem(BaseModel):
+    """Why a request was not done (RFC 9457). `code` is for machines, `message` for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=[_BASE + "not_found"])
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    instance: str = Field(description="The path of the request.")
+    code: str
+    message: str = Field(description="The same as `detail`.")
+    request_id: str = Field(description="The same as the header X-Request-Id.")
+    errors: list[FieldError] | None = Field(default=None, description="Only for invalid requests.")
+
+
+def type_of(code: str) -> str:
+    """Return the URI that names a kind of problem."""
+    return _BASE + code
+
+
+def install(app: FastAPI) -> None:
+    """Answer every expected error of an app with problem details."""
+    app.add_exception_handler(Refusal, _on_refusal)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+
+
+def problem(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    title: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """Return problem details as a response; ``extra`` members cannot replace standard ones."""
+    body = {
+        **jsonable_encoder(dict(extra or {})),
+        "type": type_of(code),
+        "title": title or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+        "message": detail,
+        "request_id": getattr(request.state, "request_id", ""),
+    }
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
+
+
+def refused(request: Request, refusal: Refusal) -> JSONResponse:
+    """Return the response to a named refusal; ``retry_after`` in its context is in seconds."""
+    response = problem(
+        request,
+        status=refusal.kind.value,
+        code=refusal.code(),
+        title=refusal.title(),
+        detail=refusal.detail,
+        extra=refusal.context,
+    )
+    wait = refusal.context.get("retry_after")
+    if wait is None and refusal.kind in {Kind.UNAVAILABLE, Kind.RATE_LIMITED}:
+        wait = _RETRY_SECONDS
+    if wait is not None:
+        response.headers["Retry-After"] = str(math.ceil(wait))
+    if refusal.kind is Kind.UNAUTHENTICATED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Return the response to an error that nobody named, and log it.
+
+    The database being away is 503, text it cannot hold is 422, anything else is 500 with nothing
+    but a request id.
+    """
+    if is_unavailable(error):
+        _log.warning("unavailable", path=request.url.path, error=type(error).__name__)
+        return unavailable(request)
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in _UNSTORABLE_TEXT:
+        return problem(
+            request,
+            status=422,
+            code="invalid_request",
+            detail="The request holds characters that cannot be stored; remove NUL characters.",
+        )
+    _log.error("internal_error", path=request.url.path, exc_info=error)
+    return problem(
+        request,
+        status=500,
+        code="internal_error",
+        detail="Something went wrong on our side. Quote the request_id when you report it.",
+    )
+
+
+def unavailable(request: Request) -> JSONResponse:
+    """Return "not now, try again"."""
+    response = problem(
+        request,
+        status=503,
+        code="unavailable",
+        detail="The service cannot do this right now. Nothing was changed; try again.",
+    )
+    response.headers["Retry-After"] = str(_RETRY_SECONDS)
+    return response
+
+
+async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
+    return refused(request, error) if isinstance(error, Refusal) else unexpected(request, error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        return unexpected(request, error)
+    status = error.status_code
+    response = problem(
+        request,
+        status=status,
+        code=_CODES.get(status, f"http_{status}"),
+        detail=_DETAILS.get(status) or str(error.detail),
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        return unexpected(request, error)
+    return problem(
+        request,
+        status=422,
+        code="invalid_request",
+        title="The request is not valid.",
+        detail="The request is not valid; see errors.",
+        extra={"errors": [_field_error(each).model_dump() for each in error.errors()]},
+    )
+
+
+# Messages say what to do. What was sent is not repeated: it may hold a secret.
+_ADVICE = {
+    "missing": "Add this field.",
+    "extra_forbidden": "Remove this field; it is not known here.",
+    "string_unicode": "Send text as valid Unicode.",
+    "union_tag_invalid": "Choose one of the kinds listed in /docs.",
+}
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    code, location = str(error["type"]), list(error["loc"])
+    where = str(location[0]) if location else "body"
+    if code == "json_invalid":
+        message = f"Send valid JSON: {error['ctx']['error']} at character {location[1]}."
+        return FieldError(location=where, pointer="", code=code, message=message)
+    message = _ADVICE.get(code) or f"{error['msg']}."
+    return FieldError(location=where, pointer=_pointer(location[1:]), code=code, message=message)
+
+
+def _pointer(location: Sequence[Any]) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "".join(f"/{part}" for part in parts)[:200]

@@ -1,0 +1,83 @@
+"""The route class of every service: body limit, and answers that are given twice."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, ClassVar
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.params import Depends
+from fastapi.routing import APIRoute
+from starlette.types import Message, Receive
+
+from shared.web import idempotency
+
+_MEBIBYTE = 1024 * 1024
+
+
+class TenureRoute(APIRoute):
+    """A route that reads at most `largest_body` bytes and stores answers for idempotency.
+
+    FastAPI's own ``max_body_size`` answers in plain text; ours must be problem details.
+    """
+
+    largest_body: ClassVar[int | None] = _MEBIBYTE
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler; it runs while the transaction of the request is still open."""
+        handle = super().get_route_handler()
+
+        async def handle_once(request: Request) -> Response:
+            limited = _limited(request, self.largest_body)
+            try:
+                response = await handle(limited)
+            except idempotency.Replay as replay:
+                return replay.response
+            await idempotency.finish(limited, response)
+            return response
+
+        return handle_once
+
+
+class StreamingRoute(TenureRoute):
+    """A route that reads its body as a stream and sets its own limit."""
+
+    largest_body = None
+
+
+def api_router(
+    prefix: str,
+    *,
+    tags: Sequence[str] = (),
+    dependencies: Sequence[Depends] = (),
+    route_class: type[TenureRoute] = TenureRoute,
+) -> APIRouter:
+    """Return a router whose routes are ours, for example ``api_router("/api/v1/playbooks")``."""
+    return APIRouter(
+        prefix=prefix,
+        tags=list(tags),
+        dependencies=list(dependencies),
+        route_class=route_class,
+        redirect_slashes=False,
+    )
+
+
+def _limited(request: Request, largest: int | None) -> Request:
+    if largest is None or request.method in {"GET", "HEAD"}:
+        return request
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > largest:
+        raise HTTPException(413)
+    return Request(request.scope, _counted(request.receive, largest))
+
+
+def _counted(receive: Receive, largest: int) -> Receive:
+    total = 0
+
+    async def receive_counted() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > largest:
+            raise HTTPException(413)
+        return message
+
+    return receive_counted

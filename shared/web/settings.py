@@ -1,0 +1,62 @@
+"""Settings that every service has, read from ``TENURE_*`` variables."""
+
+from typing import Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_WELL_KNOWN = frozenset({"", "tenure", "postgres", "password", "secret", "changeme", "change-me"})
+
+
+class ServiceSettings(BaseSettings):
+    """What a service needs to start; services add their own fields in a subclass.
+
+    In production it refuses to start while a `SecretStr` field, or the password of the database,
+    is empty, well known or what it is by default.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TENURE_", extra="ignore", frozen=True)
+
+    environment: Literal["development", "production"] = "development"
+    # Not in the repr: it holds a password.
+    database_url: str = Field(default="postgresql://tenure@localhost:5432/tenure", repr=False)
+    kafka_bootstrap: str = "localhost:9092"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _refuse_known_secrets(self) -> Self:
+        if self.environment == "development":
+            return self
+        weak = [name for name, value in self._secrets().items() if self._is_weak(name, value)]
+        if weak:
+            variables = ", ".join(f"TENURE_{name.upper()}" for name in sorted(weak))
+            raise ValueError(
+                f"refusing to start in production with an empty or well-known secret: set {variables}"
+            )
+        return self
+
+    def _secrets(self) -> dict[str, str]:
+        values: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        secrets = {
+            name: value.get_secret_value()
+            for name, value in values.items()
+            if isinstance(value, SecretStr)
+        }
+        password = _password_of(self.database_url)
+        return secrets if password is None else {**secrets, "database_url": password}
+
+    def _is_weak(self, name: str, value: str) -> bool:
+        default = type(self).model_fields[name].default
+        known = default.get_secret_value() if isinstance(default, SecretStr) else None
+        return value.lower() in _WELL_KNOWN or value == known
+
+
+def _password_of(url: str) -> str | None:
+    """Return the password of a database URL; None for a socket, where the kernel vouches."""
+    parts = urlsplit(url)
+    host = parts.hostname or parse_qs(parts.query).get("host", [""])[0]
+    is_socket = not host or host.startswith("/")
+    return parts.password or (None if is_socket else "")

@@ -1,0 +1,52 @@
+"""The first breath of every child: die with the supervisor, drop privileges, become the command.
+
+Run as a script, `launch.py PARENT_PID DEATH_SIGNAL UID GID COMMAND...`, so that none of this
+happens between fork and exec of a threaded parent, where a held lock would hang the child for
+ever. The process id survives exec, so the supervisor's handle is the command itself.
+"""
+
+import ctypes
+import os
+import sys
+
+KEEP_USER = -1
+_PR_SET_PDEATHSIG = 1
+
+
+def drop_privileges(uid: int, gid: int) -> None:
+    """Become `uid` and `gid` for good; `KEEP_USER` as `uid` stays who we are."""
+    if uid == KEEP_USER:
+        return
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+
+
+def die_with_parent(parent: int, death_signal: int) -> None:
+    """Ask the kernel for `death_signal` when `parent` dies. Only Linux knows how.
+
+    Exits at once when the parent died before we could ask.
+    """
+    if sys.platform != "linux":
+        return
+    # After the change of user: that change clears the setting.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal)
+    if os.getppid() != parent:
+        sys.exit("the supervisor is gone")
+
+
+def main(arguments: list[str]) -> None:
+    """Turn this process into the command; exits with 127 when there is no such command."""
+    parent, death_signal, uid, gid = (int(number) for number in arguments[:4])
+    command = arguments[4:]
+    drop_privileges(uid, gid)
+    die_with_parent(parent, death_signal)
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - a shell is what we do not want here
+    except OSError as error:
+        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        sys.exit(127)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

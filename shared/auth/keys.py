@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -178,6 +178,6 @@ def is_well_formed(secret: str) -> bool:
     return _SECRET.fullmatch(secret) is not None
 
 
-def _key(row: Mapping[str, Any]) -> ApiKey:
+def _key(row: Any) -> ApiKey:
     columns: dict[str, Any] = {name: row[name] for name in _COLUMNS.split(", ")}
     return ApiKey(**{**columns, "scopes": frozenset(row["scopes"])})

@@ -73,6 +73,7 @@ class Subscription:
     instance_id: str
     max_records: int = 500
     fetch_bytes: int = 1024 * 1024
+    session_seconds: float = 45.0
 
 
 class Consumer:
@@ -151,8 +152,8 @@ class Consumer:
             group_instance_id=self._subscription.instance_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=45_000,
-            heartbeat_interval_ms=3_000,
+            session_timeout_ms=int(self._subscription.session_seconds * 1000),
+            heartbeat_interval_ms=int(min(3.0, self._subscription.session_seconds / 6) * 1000),
             max_poll_interval_ms=300_000,
             request_timeout_ms=50_000,
             retry_backoff_ms=100,

@@ -16,13 +16,13 @@ _MAX_UNACKNOWLEDGED = 64 * 1024 * 1024
 _RECORD_OVERHEAD = 200
 
 
-class Overloaded(Refusal):
+class RateLimited(Refusal):
     """Too much is waiting for the broker; try again in a moment."""
 
     kind = Kind.RATE_LIMITED
 
 
-class BrokerUnavailable(Refusal):
+class Unavailable(Refusal):
     """The broker did not acknowledge in time; nothing is promised, send it again."""
 
     kind = Kind.UNAVAILABLE
@@ -58,7 +58,7 @@ class Producer:
         self._starting = asyncio.Lock()
 
     async def send(self, message: Message) -> None:
-        """Send one record. Raises `Overloaded` or `BrokerUnavailable`."""
+        """Send one record. Raises `RateLimited` or `Unavailable`."""
         error = (await self.send_all([message]))[0]
         if error is not None:
             raise error
@@ -66,11 +66,11 @@ class Producer:
     async def send_all(self, messages: Sequence[Message]) -> list[Refusal | None]:
         """Send records; return, in order, None for each acknowledged one or why it is not.
 
-        Raises `Overloaded` when too many bytes are waiting; then nothing was sent.
+        Raises `RateLimited` when too many bytes are waiting; then nothing was sent.
         """
         size = sum(message.size for message in messages)
         if self._unacknowledged and self._unacknowledged + size > self._limit:
-            raise Overloaded
+            raise RateLimited
         self._hold(size)
         try:
             return await self._send_held(messages)
@@ -129,4 +129,4 @@ class Producer:
 
 
 def _refusal(error: BaseException) -> Refusal:
-    return BrokerUnavailable(f"the broker did not acknowledge: {error or type(error).__name__}")
+    return Unavailable(f"the broker did not acknowledge: {error or type(error).__name__}")

@@ -78,6 +78,15 @@ class MilestoneCompleted(Fact):
     completed_at: datetime
 
 
+class MilestoneOverdue(Fact):
+    """A milestone is not done, and the day it was due on is over in the account's zone."""
+
+    event_type: ClassVar[str] = "io.tenure.onboarding.milestone_overdue.v1"
+    plan_id: str
+    milestone: str
+    due_on: date
+
+
 class FirstValueReached(Fact):
     """The account had its first value; calendar days since it was opened."""
 
@@ -105,4 +114,5 @@ FACTS: tuple[type[Fact], ...] = (
     MilestoneCompleted,
     FirstValueReached,
     OnboardingCompleted,
+    MilestoneOverdue,
 )

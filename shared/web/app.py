@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.types import Scope
 
-from shared.web import openapi, problems
+from shared.web import deps, openapi, problems
 from shared.web.middleware import Door
 from shared.web.probes import PATHS, Check, probes
 from shared.web.routing import TenureRoute
@@ -33,10 +33,11 @@ def build_app(
     app = _App(
         title=f"Tenure {name}",
         description=description,
-        version=version("tenure"),
+        version=_version(),
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
+        responses=openapi.any_problem(),
         generate_unique_id_function=lambda route: f"{name}_{route.name}",
         # Spans come from FastAPI, metrics from us; the spans within a request cost more than
         # they tell.
@@ -55,6 +56,13 @@ def build_app(
     return app
 
 
+def _version() -> str:
+    try:
+        return version("tenure")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0.0.0"
+
+
 class _App(FastAPI):
     """An app whose OpenAPI document lists every problem."""
 
@@ -69,11 +77,23 @@ def _check_routes(app: FastAPI) -> None:
     seen: set[str] = set()
     for route in iter_route_contexts(app.routes):
         original = route.original_route
-        if isinstance(original, APIRoute) and not isinstance(original, TenureRoute):
+        if not isinstance(original, APIRoute):
+            continue
+        if not isinstance(original, TenureRoute):
             raise TypeError(f"{route.path}: make its router with api_router()")
-        if isinstance(original, APIRoute) and original.name in seen:
+        if original.name in seen:
             raise ValueError(f"{original.name}: two routes with one operation id")
-        seen.add(original.name if isinstance(original, APIRoute) else "")
+        if _opens_before_asking(route):
+            raise TypeError(f"{original.name}: ask for authorize() before Tx")
+        seen.add(original.name)
+
+
+def _opens_before_asking(route: RouteContext) -> bool:
+    """Tell whether a stranger could make a route take a database connection."""
+    asked = deps.asked_by(route.dependant)
+    if deps.require_scopes not in asked or deps.transaction not in asked:
+        return False
+    return asked.index(deps.transaction) < asked.index(deps.require_scopes)
 
 
 def _route_names(app: FastAPI) -> Callable[[Scope], str]:

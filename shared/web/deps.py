@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
 
 from shared.auth.key_ring import KeyRing
@@ -69,6 +70,14 @@ def authorize(scope: str) -> Any:
     if scope not in SCOPES:
         raise ValueError(f"unknown scope {scope}")
     return Security(require_scopes, scopes=[scope])
+
+
+def asked_by(dependant: Dependant | None) -> list[Any]:
+    """Return the dependencies of a route in the order in which they are asked for."""
+    if dependant is None:
+        return []
+    below = (asked_by(each) for each in dependant.dependencies)
+    return [*(call for calls in below for call in calls), dependant.call]
 
 
 def presented_secret(request: Request) -> str | None:

@@ -89,8 +89,8 @@ async def finish(request: Request, response: Response) -> None:
         principal=pending.principal,
         hash=pending.request_hash,
         status=response.status_code,
-        # As one JSON string: jsonb would reorder the members of an object.
-        body=bytes(response.body).decode(),
+        # As text inside: jsonb itself would reorder the members of an object.
+        body={"text": bytes(response.body).decode()},
         headers={
             name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
         },
@@ -111,7 +111,7 @@ async def _replay_if_done(pending: _Pending) -> None:
     if row["request_hash"] != pending.request_hash:
         raise IdempotencyKeyReused
     headers = {**row["headers"], REPLAYED: "true"}
-    raise Replay(Response(row["body"], status_code=row["status"], headers=headers))
+    raise Replay(Response(row["body"]["text"], status_code=row["status"], headers=headers))
 
 
 async def _hash_of(request: Request) -> str:
@@ -124,5 +124,5 @@ async def _hash_of(request: Request) -> str:
 
 def _lock_of(pending: _Pending) -> int:
     # The service is part of it: services share a database, and so its advisory locks.
-    name = "\0".join(("idempotency", pending.tx.service, pending.principal, pending.key))
+    name = f"idempotency {pending.tx.service} {pending.principal} {pending.key}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
@@ -41,6 +40,11 @@ def responses(*refusals: type[Refusal]) -> dict[int | str, dict[str, Any]]:
     return listed
 
 
+def any_problem() -> dict[int | str, dict[str, Any]]:
+    """Return what every route may answer; it takes the place of FastAPI's own error format."""
+    return {"default": _empty("Any other problem.")}
+
+
 def complete(app: FastAPI, document: dict[str, Any]) -> None:
     """Add to a document what FastAPI cannot know: common problems, and the idempotency key."""
     _, schemas = models_json_schema(
@@ -50,7 +54,7 @@ def complete(app: FastAPI, document: dict[str, Any]) -> None:
     components.update(schemas["$defs"])
     for route in iter_route_contexts(app.routes):
         for method, operation in _operations(document, route):
-            _complete_operation(operation, method, _uses_transaction(route))
+            _complete_operation(operation, method, uses_tx=_uses_transaction(route))
 
 
 def _operations(document: dict[str, Any], route: RouteContext) -> Iterator[tuple[str, Any]]:
@@ -60,7 +64,7 @@ def _operations(document: dict[str, Any], route: RouteContext) -> Iterator[tuple
             yield method, path[method.lower()]
 
 
-def _complete_operation(operation: dict[str, Any], method: str, uses_tx: bool) -> None:  # noqa: FBT001 - read as a fact about the operation
+def _complete_operation(operation: dict[str, Any], method: str, *, uses_tx: bool) -> None:
     common: list[type[Refusal]] = []
     if operation.get("security"):
         common += [Unauthenticated, InvalidApiKey, MissingScope]
@@ -76,7 +80,6 @@ def _complete_operation(operation: dict[str, Any], method: str, uses_tx: bool) -
             idempotency.IdempotencyKeyReused,
         ]
     _merge(operation["responses"], responses(*common))
-    operation["responses"].setdefault("default", _empty("Any other problem."))
 
 
 def _merge(into: dict[str, Any], more: dict[int | str, dict[str, Any]]) -> None:
@@ -114,13 +117,4 @@ def _example(refusal: type[Refusal]) -> dict[str, Any]:
 
 
 def _uses_transaction(route: RouteContext) -> bool:
-    dependant: Dependant | None = getattr(route, "dependant", None)
-    return dependant is not None and any(
-        each.call is deps.transaction for each in _all_dependants(dependant)
-    )
-
-
-def _all_dependants(dependant: Dependant) -> Iterator[Dependant]:
-    yield dependant
-    for each in dependant.dependencies:
-        yield from _all_dependants(each)
+    return deps.transaction in deps.asked_by(getattr(route, "dependant", None))

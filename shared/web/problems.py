@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -82,14 +82,16 @@ def problem(
     status: int,
     code: str,
     detail: str,
-    title: str | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
-    """Return problem details as a response; ``extra`` members cannot replace standard ones."""
+    """Return problem details as a response.
+
+    ``extra`` members are added; of the standard ones they can only replace ``title``.
+    """
     body = {
+        "title": HTTPStatus(status).phrase,
         **jsonable_encoder(dict(extra or {})),
         "type": type_of(code),
-        "title": title or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": request.url.path,
@@ -106,9 +108,8 @@ def refused(request: Request, refusal: Refusal) -> JSONResponse:
         request,
         status=refusal.kind.value,
         code=refusal.code(),
-        title=refusal.title(),
         detail=refusal.detail,
-        extra=refusal.context,
+        extra={**refusal.context, "title": refusal.title()},
     )
     wait = refusal.context.get("retry_after")
     if wait is None and refusal.kind in {Kind.UNAVAILABLE, Kind.RATE_LIMITED}:
@@ -136,7 +137,7 @@ def unexpected(request: Request, error: Exception) -> JSONResponse:
             code="invalid_request",
             detail="The request holds characters that cannot be stored; remove NUL characters.",
         )
-    _log.error("internal_error", path=request.url.path, exc_info=error)
+    _log_unexpected(request, error)
     return problem(
         request,
         status=500,
@@ -155,6 +156,15 @@ def unavailable(request: Request) -> JSONResponse:
     )
     response.headers["Retry-After"] = str(_RETRY_SECONDS)
     return response
+
+
+def _log_unexpected(request: Request, error: Exception) -> None:
+    if isinstance(error, ResponseValidationError):
+        # Its text repeats the answer, contact data included: log where it is wrong, not what.
+        wrong = [f"{each['type']} at {_pointer(each['loc'])}" for each in error.errors()]
+        _log.error("answer_does_not_fit_its_model", path=request.url.path, wrong=wrong)
+        return
+    _log.error("internal_error", path=request.url.path, exc_info=error)
 
 
 async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
@@ -182,7 +192,6 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         request,
         status=422,
         code="invalid_request",
-        title="The request is not valid.",
         detail="The request is not valid; see errors.",
         extra={"errors": [_field_error(each).model_dump() for each in error.errors()]},
     )
@@ -201,7 +210,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     code, location = str(error["type"]), list(error["loc"])
     where = str(location[0]) if location else "body"
     if code == "json_invalid":
-        message = f"Send valid JSON: {error['ctx']['error']} at character {location[1]}."
+        message = f"Send valid JSON. {error['ctx']['error']}."
         return FieldError(location=where, pointer="", code=code, message=message)
     message = _ADVICE.get(code) or f"{error['msg']}."
     return FieldError(location=where, pointer=_pointer(location[1:]), code=code, message=message)

@@ -16,12 +16,19 @@ class ServiceSettings(BaseSettings):
     is empty, well known or what it is by default.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TENURE_", extra="ignore", frozen=True)
+    # An error in one setting must not print the others.
+    model_config = SettingsConfigDict(
+        env_prefix="TENURE_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     environment: Literal["development", "production"] = "development"
     # Not in the repr: it holds a password.
     database_url: str = Field(default="postgresql://tenure@localhost:5432/tenure", repr=False)
     kafka_bootstrap: str = "localhost:9092"
+    # How long a silent replica keeps its partitions, in seconds.
+    kafka_session_seconds: float = Field(default=45.0, ge=3.0, le=300.0)
+    # False serves HTTP only, for replicas that answer requests and process nothing.
+    workers: bool = True
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -33,9 +40,7 @@ class ServiceSettings(BaseSettings):
         weak = [name for name, value in self._secrets().items() if self._is_weak(name, value)]
         if weak:
             variables = ", ".join(f"TENURE_{name.upper()}" for name in sorted(weak))
-            raise ValueError(
-                f"refusing to start in production with an empty or well-known secret: set {variables}"
-            )
+            raise ValueError(f"in production no secret may be empty or well known: set {variables}")
         return self
 
     def _secrets(self) -> dict[str, str]:

@@ -33,7 +33,7 @@ _STOP_GRACE = 5.0
 
 
 class EmbeddedBroker:
-    """One in-memory broker; its log file is in `data_dir`. A restart keeps the port, not the data."""
+    """One in-memory broker, its log file in `data_dir`. A restart keeps the port, not the data."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.absolute()

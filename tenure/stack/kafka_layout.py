@@ -92,6 +92,10 @@ _STATIC = {
     "share.coordinator.state.topic.num.partitions": "4",
     # The default of 128 MB is a third of our heap.
     "log.cleaner.dedupe.buffer.size": "16777216",
+    # How long a killed node is missed, and how long its successor waits to be let in. The default
+    # of 9 s only makes fault tests slow.
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "500",
     "num.network.threads": "2",
     "num.io.threads": "4",
 }

@@ -1,6 +1,6 @@
 """The first breath of every child: die with the supervisor, drop privileges, become the command.
 
-Run as a script, `launch.py PARENT_PID DEATH_SIGNAL UID GID COMMAND...`, so that none of this
+Run as a script, `launch.py PARENT_PID DEATH_SIGNAL UID GID READY_FD COMMAND...`: none of this
 happens between fork and exec of a threaded parent, where a held lock would hang the child for
 ever. The process id survives exec, so the supervisor's handle is the command itself.
 """
@@ -10,6 +10,7 @@ import os
 import sys
 
 KEEP_USER = -1
+NO_FD = -1
 _PR_SET_PDEATHSIG = 1
 
 
@@ -36,13 +37,19 @@ def die_with_parent(parent: int, death_signal: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Turn this process into the command; exits with 127 when there is no such command."""
-    parent, death_signal, uid, gid = (int(number) for number in arguments[:4])
-    command = arguments[4:]
+    """Turn this process into the command; exits with 127 when there is no such command.
+
+    The command is a path. `READY_FD` closes when the command runs, which the parent can wait for.
+    """
+    parent, death_signal, uid, gid, ready_fd = (int(number) for number in arguments[:5])
+    command = arguments[5:]
+    # From here on nothing may be imported: the new user may not reach our standard library.
     drop_privileges(uid, gid)
     die_with_parent(parent, death_signal)
+    if ready_fd != NO_FD:
+        os.set_inheritable(ready_fd, False)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - a shell is what we do not want here
+        os.execv(command[0], command)  # noqa: S606 - a shell is what we do not want here
     except OSError as error:
         print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         sys.exit(127)

@@ -15,7 +15,7 @@ class DataFolderLock:
         self._file: TextIO | None = None
 
     def acquire(self) -> None:
-        """Take the lock, creating the folder; taking it twice is fine. Raises `DataFolderBusyError`."""
+        """Take the lock, creating the folder; twice is fine. Raises `DataFolderBusyError`."""
         if self._file is not None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ class EmbeddedPostgres:
 
     @property
     def process(self) -> ManagedProcess:
-        """The postmaster, for faults such as `pause`. Raises `ProcessFailedError` before `start`."""
+        """The postmaster, for faults like `pause`. Raises `ProcessFailedError` before `start`."""
         if self._process is None:
             raise ProcessFailedError("PostgreSQL was never started")
         return self._process
@@ -129,7 +129,7 @@ class EmbeddedPostgres:
     ) -> str:
         """Run a psql script as superuser; return its output, unaligned and without headers.
 
-        `variables` are psql variables (`:'name'`). Raises `ProcessFailedError` with the server's words.
+        `variables` are psql variables (`:'name'`). Raises `ProcessFailedError`, quoting the server.
         """
         assignments = [f"--set={name}={value}" for name, value in (variables or {}).items()]
         target = ["-h", LOOPBACK, "-p", str(self.port), "-U", SUPERUSER, "-d", database]

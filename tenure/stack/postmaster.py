@@ -12,7 +12,7 @@ _STATUS_LINE = 7
 
 def is_ready(cluster: Path, pid: int) -> bool:
     """Say whether the postmaster `pid` accepts connections; asks its pid file, as pg_ctl does."""
-    lines = _pid_file_lines(cluster)
+    lines = _lines(_pid_file(cluster))
     return (
         len(lines) > _STATUS_LINE
         and lines[0] == str(pid)
@@ -24,7 +24,8 @@ def clear_leftovers(cluster: Path) -> None:
     """Make a cluster that crashed startable. The caller holds the lock of the data folder.
 
     Kills what a dead supervisor left (a paused server cannot hear the kernel's signal) and drops
-    a pid file whose number now belongs to a stranger, which PostgreSQL would take for a rival.
+    lock files whose number belongs to a stranger by now, or to a zombie that nobody reaps, as in
+    a container without an init: PostgreSQL would take either for a rival.
     Raises `TimeoutError` when a left-over process does not go away.
     """
     deadline = time.monotonic() + _GONE_WITHIN
@@ -34,8 +35,9 @@ def clear_leftovers(cluster: Path) -> None:
         for pid in left:
             _kill(pid)
         time.sleep(_POLL)
-    if Path("/proc").is_dir() and _owner_is_alive(cluster):
-        (cluster / "postmaster.pid").unlink()
+    for lock_file in [_pid_file(cluster), *cluster.glob(".s.PGSQL.*.lock")]:
+        if _names_a_process(lock_file):
+            lock_file.unlink()
 
 
 def _server_processes(cluster: Path) -> list[int]:
@@ -53,14 +55,19 @@ def _serves(entry: Path, cluster: Path) -> bool:
         return False  # gone, a zombie, or somebody else's
 
 
-def _owner_is_alive(cluster: Path) -> bool:
-    lines = _pid_file_lines(cluster)
-    return bool(lines) and lines[0].isdigit() and Path("/proc", lines[0]).exists()
+def _names_a_process(lock_file: Path) -> bool:
+    """Say whether the first line is the id of any process; without /proc we do not know."""
+    lines = _lines(lock_file)
+    return bool(lines) and Path("/proc", lines[0].strip()).exists()
 
 
-def _pid_file_lines(cluster: Path) -> list[str]:
+def _pid_file(cluster: Path) -> Path:
+    return cluster / "postmaster.pid"
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        return (cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
 

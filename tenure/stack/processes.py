@@ -3,6 +3,7 @@
 import functools
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,7 +215,7 @@ def run_tool(
     name = Path(command[0]).name
     try:
         done = subprocess.run(  # noqa: S603 - the command is ours, and no shell reads it
-            [*_launcher(user, signal.SIGKILL), *command],
+            _launcher(command, user, signal.SIGKILL),
             input=stdin,
             capture_output=True,
             check=False,
@@ -264,22 +265,37 @@ def _spawner(_pid: int) -> _Spawner:
 
 
 def _popen(spec: ProcessSpec) -> subprocess.Popen[bytes]:
-    with spec.log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - the command is ours, and no shell reads it
-            [*_launcher(spec.user, spec.death_signal), *spec.command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=spec.env,
-            cwd=spec.cwd,
-            start_new_session=True,
-        )
+    """Fork, and return when the command itself runs: only then is the death signal in force."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as running, spec.log.open("ab") as log:
+        try:
+            child = subprocess.Popen(  # noqa: S603 - the command is ours, and no shell reads it
+                _launcher(spec.command, spec.user, spec.death_signal, ready_fd=writer),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=spec.env,
+                cwd=spec.cwd,
+                pass_fds=(writer,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(writer)
+        running.read()
+    return child
 
 
-def _launcher(user: User | None, death_signal: signal.Signals) -> list[str]:
-    """Return the command line of `launch.py`, to be followed by the command proper."""
-    keep = User(launch.KEEP_USER, launch.KEEP_USER)
-    uid, gid = (user or keep).uid, (user or keep).gid
-    numbers = (os.getpid(), int(death_signal), uid, gid)
+def _launcher(
+    command: Sequence[str],
+    user: User | None,
+    death_signal: signal.Signals,
+    *,
+    ready_fd: int = launch.NO_FD,
+) -> list[str]:
+    """Return the command line that becomes `command` by way of `launch.py`."""
+    who = user or User(launch.KEEP_USER, launch.KEEP_USER)
+    numbers = (os.getpid(), int(death_signal), who.uid, who.gid, ready_fd)
+    program = shutil.which(command[0]) or command[0]
     # Isolated and without site: the launcher needs nothing and starts in 20 ms.
-    return [sys.executable, "-I", "-S", _LAUNCHER, *map(str, numbers)]
+    prefix = [sys.executable, "-I", "-S", _LAUNCHER, *map(str, numbers)]
+    return [*prefix, program, *command[1:]]

@@ -1,0 +1,1 @@
+"""What health decides, in plain Python."""

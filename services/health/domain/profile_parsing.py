@@ -1,0 +1,228 @@
+"""From the mapping in a profile file to a Profile, or to an error that says what to change."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from services.health.domain.metrics import Metric, MetricKind
+from services.health.domain.profile import (
+    Bands,
+    Decay,
+    Dimension,
+    DipRule,
+    DropRule,
+    Input,
+    LowScoreRule,
+    Profile,
+    Severity,
+    SignalRule,
+    SilenceRule,
+    Tiers,
+    UsageMilestone,
+)
+from services.health.domain.reading import ProfileInvalid, Section
+
+ANY = 1e12
+
+
+def parse_profile(document: Mapping[str, Any]) -> Profile:
+    """Build a profile from the mapping of its file.
+
+    Raises ProfileInvalid, which names the path of the first mistake and says what to write.
+    """
+    top = Section.of("", document).only(
+        "name", "version", "coverage_floor", "bands", "metrics", "dimensions",
+        "signal_rules", "silence", "drop", "dip", "low_score", "milestones",
+    )  # fmt: skip
+    return Profile(
+        name=top.text("name"),
+        version=top.whole("version", 1),
+        coverage_floor=top.number("coverage_floor", 0, 1, 0.5),
+        bands=_bands(top.section("bands")),
+        metrics=tuple(_metric(name, one) for name, one in top.section("metrics").sections()),
+        dimensions=_dimensions(top.section("dimensions")),
+        signal_rules=tuple(_rule(name, r) for name, r in top.section("signal_rules").sections()),
+        silence=_silence(top.section("silence")),
+        drop=_drop(top.section("drop")),
+        dip=_dip(top.section("dip")),
+        low_score=_low_score(top.section("low_score")),
+        milestones=tuple(
+            _milestone(name, one) for name, one in top.section("milestones").sections()
+        ),
+    )
+
+
+def _bands(section: Section) -> Bands:
+    section.only("at_risk_below", "watch_below", "leave_margin")
+    at_risk = section.number("at_risk_below", 0, 100, 50)
+    watch = section.number("watch_below", 0, 100, 75)
+    if at_risk >= watch:
+        raise ProfileInvalid(
+            f"{section.at('watch_below')}: write a number above at_risk_below ({at_risk:g})"
+        )
+    return Bands(at_risk, watch, section.number("leave_margin", 0, 50, 5))
+
+
+def _metric(name: str, section: Section) -> Metric:
+    section.only("kind", "events", "property")
+    kind = MetricKind(_choice(section, "kind", MetricKind))
+    if (kind is MetricKind.SUM) != section.has("property"):
+        raise ProfileInvalid(f"{section.at('property')}: name one for kind sum, and for no other")
+    named = section.text("property") if section.has("property") else None
+    return Metric(name, kind, section.texts("events"), named)
+
+
+def _choice(section: Section, key: str, choices: type[StrEnum], default: str | None = None) -> str:
+    value = section.text(key, default)
+    if value not in {choice.value for choice in choices}:
+        listed = ", ".join(choice.value for choice in choices)
+        raise ProfileInvalid(f"{section.at(key)}: write one of {listed}, not {value!r}")
+    return value
+
+
+def _dimensions(section: Section) -> tuple[Dimension, ...]:
+    dimensions = tuple(_dimension(name, one) for name, one in section.sections())
+    if not sum(dimension.weight for dimension in dimensions) > 0:
+        raise ProfileInvalid(f"{section.path}: give at least one dimension a weight above 0")
+    return dimensions
+
+
+def _dimension(name: str, section: Section) -> Dimension:
+    section.only("weight", "inputs")
+    inputs = tuple(_input(key, one) for key, one in section.section("inputs").sections())
+    if not sum(one.weight for one in inputs) > 0:
+        raise ProfileInvalid(f"{section.at('inputs')}: name at least one input with a weight")
+    return Dimension(name, section.number("weight", 0, ANY), inputs)
+
+
+def _input(name: str, section: Section) -> Input:
+    section.only("weight", "half_life_days", "steps", "curve", "signals")
+    tiers = _tiers(section)
+    signals = _signal_values(section, tiers)
+    if not signals and tiers is None:
+        raise ProfileInvalid(f"{section.path}: give it steps, a curve or signals")
+    half_life = (
+        section.number("half_life_days", 0.01, 3650) if section.has("half_life_days") else None
+    )
+    return Input(name, section.number("weight", 0, ANY, 1), half_life, tiers, signals)
+
+
+def _tiers(section: Section) -> Tiers | None:
+    if section.has("steps") and section.has("curve"):
+        raise ProfileInvalid(f"{section.path}: write steps or a curve, not both")
+    key = "curve" if section.has("curve") else "steps"
+    if not section.has(key):
+        return None
+    rows = section.values[key]
+    if not isinstance(rows, list) or not rows or not all(_is_tier(row) for row in rows):
+        raise ProfileInvalid(
+            f"{section.at(key)}: write a list of [value, points] with points from 0 to 1"
+        )
+    values = tuple(float(row[0]) for row in rows)
+    if any(low >= high for low, high in zip(values, values[1:], strict=False)):
+        raise ProfileInvalid(f"{section.at(key)}: order the values, lowest first, each once")
+    return Tiers(values, tuple(float(row[1]) for row in rows), is_curve=key == "curve")
+
+
+def _is_tier(row: object) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == 2
+        and all(isinstance(item, int | float) and not isinstance(item, bool) for item in row)
+        and 0 <= row[1] <= 1
+    )
+
+
+def _signal_values(section: Section, tiers: Tiers | None) -> dict[str, float | None]:
+    types = section.section("signals")
+    values: dict[str, float | None] = {}
+    for name, value in types.values.items():
+        if value == "value" and tiers is None:
+            raise ProfileInvalid(f"{types.at(name)}: add steps or a curve to score its value")
+        values[name] = None if value == "value" else types.number(name, 0, 1)
+    return values
+
+
+def _severity(section: Section, default: str | None = None) -> Severity:
+    value = section.text("severity", default).upper()
+    if value not in Severity.__members__:
+        listed = ", ".join(name.lower() for name in Severity.__members__)
+        raise ProfileInvalid(f"{section.at('severity')}: write one of {listed}")
+    return Severity[value]
+
+
+def _days(section: Section, key: str, default: float) -> timedelta:
+    return timedelta(days=section.number(key, 0, 3650, default))
+
+
+def _rule(reason: str, section: Section) -> SignalRule:
+    section.only(
+        "signal", "title", "severity", "count", "window_days", "cool_down_days",
+        "decay", "half_life_days", "closed_by",
+    )  # fmt: skip
+    decay = Decay(_choice(section, "decay", Decay, Decay.HALF_LIFE))
+    fades = decay is Decay.HALF_LIFE
+    return SignalRule(
+        signal=section.text("signal", reason),
+        reason=reason,
+        title=section.text("title"),
+        severity=_severity(section),
+        count=section.whole("count", 1, 1),
+        window=_days(section, "window_days", 7),
+        cool_down=_days(section, "cool_down_days", 7),
+        decay=decay,
+        half_life_days=section.number("half_life_days", 0.01, 3650) if fades else None,
+        closed_by=section.texts("closed_by"),
+    )
+
+
+def _silence(section: Section) -> SilenceRule:
+    section.only("days", "habit_share", "habit_working_days", "severity", "cool_down_days")
+    return SilenceRule(
+        days=section.whole("days", 1, 14),
+        habit_share=section.number("habit_share", 0, 1, 0.6),
+        habit_working_days=section.whole("habit_working_days", 1, 20),
+        severity=_severity(section, "high"),
+        cool_down=_days(section, "cool_down_days", 7),
+    )
+
+
+def _drop(section: Section) -> DropRule:
+    section.only(
+        "alarm_probability", "min_events_a_week", "exit_probability", "exit_ratio",
+        "cool_down_days",
+    )  # fmt: skip
+    return DropRule(
+        alarm_probability=section.number("alarm_probability", 0.5, 0.999, 0.8),
+        min_events_a_week=section.number("min_events_a_week", 0, ANY, 10),
+        exit_probability=section.number("exit_probability", 0, 1, 0.5),
+        exit_ratio=section.number("exit_ratio", 0, 10, 0.85),
+        cool_down=_days(section, "cool_down_days", 7),
+    )
+
+
+def _dip(section: Section) -> DipRule:
+    section.only("change", "exit_change", "min_events", "cool_down_days")
+    change = section.number("change", -1, 0, -0.2)
+    return DipRule(
+        change=change,
+        exit_change=section.number("exit_change", change, 1, -0.05),
+        min_events=section.number("min_events", 1, ANY, 20),
+        cool_down=_days(section, "cool_down_days", 7),
+    )
+
+
+def _low_score(section: Section) -> LowScoreRule:
+    section.only("confirmations", "window_days", "severity", "cool_down_days")
+    return LowScoreRule(
+        confirmations=section.whole("confirmations", 1, 2),
+        window=_days(section, "window_days", 1),
+        severity=_severity(section, "high"),
+        cool_down=_days(section, "cool_down_days", 7),
+    )
+
+
+def _milestone(name: str, section: Section) -> UsageMilestone:
+    section.only("event", "users")
+    return UsageMilestone(name, section.text("event"), section.whole("users", 1, 1))

@@ -1,0 +1,88 @@
+"""Reading a nested mapping so that every mistake names its path and what to do about it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.kernel.errors import Invalid
+
+
+class ProfileInvalid(Invalid):
+    """The health profile cannot be used as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A mapping and the path to it. Readers raise ProfileInvalid."""
+
+    path: str
+    values: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: str, value: object) -> "Section":
+        """Wrap a value that must be a mapping with names as keys."""
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ProfileInvalid(f"{path}: write a mapping of names to values, not {value!r}")
+        return cls(path, value)
+
+    def only(self, *known: str) -> "Section":
+        """Refuse keys that nobody reads: a misspelt setting must not be ignored silently."""
+        for key in self.values:
+            if key not in known:
+                raise ProfileInvalid(
+                    f"{self.at(key)}: unknown; remove it or use one of {', '.join(sorted(known))}"
+                )
+        return self
+
+    def at(self, key: str) -> str:
+        """Return the path of a key."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def has(self, key: str) -> bool:
+        """Say whether the key is written."""
+        return key in self.values
+
+    def section(self, key: str) -> "Section":
+        """Read a mapping; an absent one is empty."""
+        return Section.of(self.at(key), self.values.get(key, {}))
+
+    def sections(self) -> Iterator[tuple[str, "Section"]]:
+        """Read every value as a mapping."""
+        for key, value in self.values.items():
+            yield key, Section.of(self.at(key), value)
+
+    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
+        """Read a number between low and high, both allowed."""
+        value = self.values.get(key, default)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise ProfileInvalid(
+                f"{self.at(key)}: write a number from {low:g} to {high:g}, not {value!r}"
+            )
+        return float(value)
+
+    def whole(self, key: str, low: int, default: int | None = None) -> int:
+        """Read a whole number, at least low."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise ProfileInvalid(
+                f"{self.at(key)}: write a whole number of at least {low}, not {value!r}"
+            )
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Read a text that is not empty."""
+        value = self.values.get(key, default)
+        if not isinstance(value, str) or not value.strip():
+            raise ProfileInvalid(f"{self.at(key)}: write a text, not {value!r}")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Read a list of texts; an absent one is empty."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ProfileInvalid(f"{self.at(key)}: write a list of names, not {value!r}")
+        return tuple(value)

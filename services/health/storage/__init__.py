@@ -1,0 +1,1 @@
+"""All SQL of health; rows never leave this room."""

@@ -1,0 +1,1 @@
+"""What health does: load, decide, save, emit."""

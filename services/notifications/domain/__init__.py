@@ -1,0 +1,1 @@
+"""What notifications decides, in plain Python: who is told what, when, and what follows."""

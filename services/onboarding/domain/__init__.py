@@ -1,0 +1,1 @@
+"""The nouns of landing a customer: plain, frozen, without I/O."""

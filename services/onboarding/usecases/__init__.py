@@ -1,0 +1,1 @@
+"""What onboarding does: load, decide, save, emit. One module a noun."""

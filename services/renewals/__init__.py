@@ -1,0 +1,6 @@
+"""Renew: contracts and their terms, renewals, and the saves of those at risk.
+
+*Owns* contracts, renewals with their probability and forecast, windows before the notice date,
+saves. *Hears* accounts (onboarding) and risks (health). *Says* contract signed, renewal window
+opened, renewal at risk, renewal restored.
+"""

@@ -1,0 +1,1 @@
+"""Contracts, renewals, their probability, windows and saves: plain and frozen."""

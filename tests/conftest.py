@@ -1,0 +1,136 @@
+"""Fixtures: the stack, a database and an app of one service, each test with its own database."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from shared.auth import keys
+from shared.db.engine import create_engine
+from shared.db.migrate import migrate, migration_engine
+from shared.db.transaction import Database
+from shared.kernel.clock import FixedClock
+from tenure.catalog import SCHEMAS
+from tests import stacks
+
+OpenDatabase = Callable[[str], Awaitable[Database]]
+OpenClient = Callable[..., Awaitable[httpx.AsyncClient]]
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+TEMPLATE = "tenure_test_template"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Stack]:
+    kind = os.environ.get("TENURE_TEST_STACK", "embedded")
+    with stacks.start(kind, tmp_path_factory.mktemp("stack")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def template(stack: stacks.Stack) -> str:
+    """A migrated database that each test's own is copied from."""
+    await _administer(stack, f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
+    engine = migration_engine(stack.url(TEMPLATE))
+    await migrate(engine, SCHEMAS, role_password=None)
+    await engine.dispose()
+    return TEMPLATE
+
+
+@pytest_asyncio.fixture
+async def database_url(stack: stacks.Stack, template: str) -> AsyncIterator[str]:
+    """The URL of a migrated database that only this test uses."""
+    name = f"test_{uuid4().hex}"
+    await _administer(stack, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield stack.url(name)
+    await _administer(stack, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOON)
+
+
+@pytest_asyncio.fixture
+async def open_database(database_url: str, clock: FixedClock) -> AsyncIterator[OpenDatabase]:
+    """Opens the `Database` of a service, on the test's clock."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(service: str) -> Database:
+            engine = create_engine(database_url, schema=service, pool_size=5)
+            database = Database(engine, service=service, clock=clock)
+            stack.push_async_callback(database.close)
+            return database
+
+        yield open_one
+
+
+@pytest_asyncio.fixture
+async def open_client(
+    database_url: str, stack: stacks.Stack, clock: FixedClock, open_database: OpenDatabase
+) -> AsyncIterator[OpenClient]:
+    """Opens an HTTP client on the real app of a service, which serves HTTP only.
+
+    ``scopes`` are those of the key it sends; None sends no key. Settings may be given by name.
+    """
+    async with AsyncExitStack() as exits:
+
+        async def open_one(
+            service: str, scopes: list[str] | None = None, **settings: Any
+        ) -> httpx.AsyncClient:
+            app = make_app(
+                service,
+                clock,
+                database_url=database_url,
+                kafka_bootstrap=stack.bootstrap,
+                workers=False,
+                **settings,
+            )
+            await exits.enter_async_context(app.router.lifespan_context(app))
+            headers = {}
+            if scopes is not None:
+                database = await open_database(service)
+                headers["Authorization"] = f"Bearer {await make_key(database, scopes)}"
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            client = httpx.AsyncClient(
+                transport=transport, base_url="http://tenure.test", headers=headers
+            )
+            return await exits.enter_async_context(client)
+
+        yield open_one
+
+
+async def make_key(database: Database, scopes: list[str], source: str = "test-backend") -> str:
+    async with database.transaction() as tx:
+        return (await keys.create(tx, name="test", source=source, scopes=scopes)).secret
+
+
+def make_app(service: str, clock: FixedClock, **settings: Any) -> Any:
+    from importlib import import_module
+
+    from shared.web.service import build_service
+
+    main = import_module(f"services.{service}.main")
+    return build_service(main.SERVICE, main.Settings(**settings), clock=clock)
+
+
+async def _administer(stack: stacks.Stack, *statements: str) -> None:
+    engine = migration_engine(stack.admin_url)
+    async with engine.connect() as raw:
+        connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in statements:
+            await connection.execute(text(statement))
+    await engine.dispose()
+
+

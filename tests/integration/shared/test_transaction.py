@@ -1,0 +1,41 @@
+"""Facts leave by the outbox, in the transaction of their effect."""
+
+import pytest
+
+from shared.contracts.health import RiskRecovered
+from shared.contracts.onboarding import OwnerRemoved
+from shared.db import outbox
+from shared.db.transaction import ForeignFactError
+from tests.conftest import OpenDatabase
+
+FACT = OwnerRemoved(account_id="acme", role="csm", email="ann@example.com")
+
+
+async def test_a_fact_is_in_the_outbox_once_its_transaction_commits(
+    open_database: OpenDatabase,
+) -> None:
+    database = await open_database("onboarding")
+    async with database.transaction() as tx:
+        event = tx.emit(FACT)
+    async with database.engine.connect() as connection:
+        rows = await outbox.unpublished(connection, 10)
+    assert [(str(row["id"]), row["account_id"]) for row in rows] == [(event.id, "acme")]
+    assert rows[0]["payload"]["data"]["role"] == "csm"
+
+
+async def test_a_fact_is_gone_when_its_transaction_rolls_back(open_database: OpenDatabase) -> None:
+    database = await open_database("onboarding")
+    with pytest.raises(RuntimeError):
+        async with database.transaction() as tx:
+            tx.emit(FACT)
+            raise RuntimeError
+    async with database.engine.connect() as connection:
+        assert await outbox.unpublished(connection, 10) == []
+
+
+async def test_a_service_cannot_emit_the_fact_of_another(open_database: OpenDatabase) -> None:
+    database = await open_database("renewals")
+    with pytest.raises(ForeignFactError):
+        async with database.transaction() as tx:
+            tx.emit(FACT)
+    assert RiskRecovered.publisher() == "health"

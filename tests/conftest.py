@@ -132,5 +132,3 @@ async def _administer(stack: stacks.Stack, *statements: str) -> None:
         for statement in statements:
             await connection.execute(text(statement))
     await engine.dispose()
-
-

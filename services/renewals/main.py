@@ -11,7 +11,7 @@ from shared.web.service import Service, build_service
 SERVICE = Service(
     name="renewals",
     description="Contracts, renewals and their probability, windows before notice, and saves.",
-    routers=(api.router,),
+    routers=api.ROUTERS,
     listeners=LISTENERS,
     jobs=JOBS,
 )

@@ -69,6 +69,17 @@ async def apply_topics(bootstrap: str, topics: list[Topic]) -> dict[str, str]:
         await admin.close()
 
 
+async def delete_topics(bootstrap: str, names: list[str]) -> None:
+    """Delete topics and all they hold; those that do not exist are passed over."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        await admin.delete_topics([name for name in names if name in existing])
+    finally:
+        await admin.close()
+
+
 class Cluster:
     """Knows which Kafka cluster is answering, so that a log that is a new one is noticed."""
 

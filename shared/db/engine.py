@@ -31,7 +31,8 @@ def create_engine(url: str, *, schema: str, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=False,
+        # Parameters hold personal data; errors are logged.
+        hide_parameters=True,
         connect_args={
             "timeout": 5,
             "command_timeout": 40,

@@ -54,12 +54,11 @@ class ApacheKafka:
         Raises `MissingProgramError`, `DataFolderBusyError` or `ProcessFailedError`.
         """
         self._lock.acquire()
-        if not self._processes:
-            self._prepare()
-        for node in self._layout.nodes:
-            self.start_node(node.number, wait=False)
-        for process in self._processes.values():
-            process.wait_until_ready()
+        try:
+            self._start_all()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop all nodes in good order; not running is fine."""
@@ -92,6 +91,15 @@ class ApacheKafka:
     def node(self, number: int) -> ManagedProcess:
         """Return the process of node `number`, 1 to `nodes`. Raises `KeyError` before `start`."""
         return self._processes[number]
+
+    def _start_all(self) -> None:
+        if not self._processes:
+            self._prepare()
+        # All at once: none is ready before a majority runs.
+        for node in self._layout.nodes:
+            self.start_node(node.number, wait=False)
+        for process in self._processes.values():
+            process.wait_until_ready()
 
     def _prepare(self) -> None:
         java, jars = find_java(), find_jars()

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
     try:
         os.execv(command[0], command)  # noqa: S606 - a shell is what we do not want here
     except OSError as error:
-        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"cannot run {command[0]}: {error.strerror}\n")
         sys.exit(127)
 
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from tenure.stack.errors import MissingProgramError
+from tenure.stack.errors import MissingProgramError, StackError
 from tenure.stack.processes import User
 
 _SHARED_FOLDER = Path("/var/lib/tenure")
@@ -40,7 +40,8 @@ class Home:
 def find_home(data_dir: Path) -> Home:
     """Decide user, binaries and cluster for `data_dir`, copying binaries when that is needed.
 
-    Raises `MissingProgramError` when the package or an unprivileged user is missing.
+    Raises `MissingProgramError` when the package or an unprivileged user is missing, and
+    `StackError` when an existing cluster became unreachable.
     """
     binaries = _wheel_folder() / _INSTALLATION
     if os.geteuid() != 0:
@@ -69,6 +70,8 @@ def _cluster_for(data_dir: Path, user: User) -> Path:
         return link.resolve()
     if can_reach(data_dir.resolve(), user):
         return link
+    if link.exists():
+        raise StackError(f"{link} is below a folder that PostgreSQL's user may no longer enter")
     # A fresh name each time: a deleted data folder must not find its old cluster again.
     elsewhere = _SHARED_FOLDER / f"cluster-{secrets.token_hex(6)}"
     _SHARED_FOLDER.mkdir(parents=True, exist_ok=True)

@@ -17,15 +17,14 @@ from pathlib import Path
 from tenure.stack import launch
 from tenure.stack.errors import ProcessFailedError
 from tenure.stack.ports import free_port
+from tenure.stack.process_facts import descendants, tail, wait_until_stopped
 
-__all__ = ["ManagedProcess", "ProcessSpec", "User", "free_port", "run_tool", "tail"]
+__all__ = ["ManagedProcess", "ProcessSpec", "User", "free_port", "run_tool"]
 
 Probe = Callable[[int], bool]
 """Answers whether the child with the given pid is ready. Called every few milliseconds."""
 
 _PROBE_INTERVAL = 0.02
-_TAIL_LINES = 20
-_TAIL_BYTES = 16_384
 _LAUNCHER = str(Path(launch.__file__))
 
 
@@ -121,7 +120,7 @@ class ManagedProcess:
         if not self.is_running:
             return
         self.resume()
-        self._signal(self.pid, sign)
+        _send(self.pid, sign)
         try:
             self.wait(grace)
         except TimeoutError:
@@ -134,19 +133,30 @@ class ManagedProcess:
         # The parent first: it must not see its children die one by one and react to it.
         family = [self.pid, *descendants(self.pid)]
         for pid in family:
-            self._signal(pid, signal.SIGKILL)
+            _send(pid, signal.SIGKILL)
         self._started().wait()
 
     def pause(self) -> None:
-        """SIGSTOP the child and its descendants: alive, connected, and silent."""
-        self._signal(self.pid, signal.SIGSTOP)
-        for pid in descendants(self.pid):
-            self._signal(pid, signal.SIGSTOP)
+        """SIGSTOP the child and its descendants: alive, connected, and silent when it returns.
+
+        Raises `ProcessFailedError` when it does not run.
+        """
+        if not self.is_running:
+            raise ProcessFailedError(f"{self.spec.name} does not run")
+        _send(self.pid, signal.SIGSTOP)
+        wait_until_stopped(self.pid)  # so that it forks nobody behind our back
+        family = descendants(self.pid)
+        for pid in family:
+            _send(pid, signal.SIGSTOP)
+        for pid in family:
+            wait_until_stopped(pid)
 
     def resume(self) -> None:
-        """Undo `pause`."""
+        """Undo `pause`; not running is fine."""
+        if not self.is_running:
+            return
         for pid in [*descendants(self.pid), self.pid]:
-            self._signal(pid, signal.SIGCONT)
+            _send(pid, signal.SIGCONT)
 
     def restart(self, grace: float = 20.0) -> None:
         """Terminate and start again, ready when it returns."""
@@ -167,37 +177,12 @@ class ManagedProcess:
             f"{self.spec.name} {what}; end of its log:\n{tail(self.spec.log)}"
         )
 
-    def _signal(self, pid: int, sign: signal.Signals) -> None:
-        if not self.is_running:
-            return
-        try:
-            os.kill(pid, sign)
-        except ProcessLookupError:
-            return  # it went away by itself, which is what signals are for
 
-
-def tail(log: Path, lines: int = _TAIL_LINES) -> str:
-    """Return the last `lines` lines of a log file, or a note when there is none."""
+def _send(pid: int, sign: signal.Signals) -> None:
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError as error:
-        return f"(no log: {error.strerror})"
-    return "\n".join(text.splitlines()[-lines:]) or "(empty)"
-
-
-def descendants(pid: int) -> list[int]:
-    """List children, grandchildren and so on of `pid`; empty where there is no /proc."""
-    found: list[int] = []
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in listing.read_text(encoding="ascii").split()]
-        except OSError:
-            continue  # the thread ended between the listing and the look
-        for child in children:
-            found += [child, *descendants(child)]
-    return found
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return  # it went away by itself
 
 
 def run_tool(

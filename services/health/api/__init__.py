@@ -1,1 +1,7 @@
-"""The HTTP door of health."""
+"""The HTTP door of health: ingest for product backends, the API for CSM tools."""
+
+from services.health.api import accounts, ingest, intake, risks, signals
+
+ROUTERS = (ingest.router, intake.router, accounts.router, risks.router, signals.router)
+
+__all__ = ["ROUTERS"]

@@ -25,6 +25,7 @@ from services.health.domain.usage_event import (
 )
 from services.health.storage.intake import Rejection
 from services.health.usecases.intake import Intake, take_in
+from shared.auth.key_ring import KeyRing
 from shared.auth.principal import Principal
 from shared.bus.producer import RateLimited, Unavailable
 from shared.kernel.errors import Kind, Refusal
@@ -190,7 +191,8 @@ def _strict_errors(
 async def _writer(request: Request, in_body: object) -> Principal:
     """Return who writes. Only keys with the scope ``usage:write`` do."""
     secret = presented_secret(request) or (in_body if isinstance(in_body, str) else None)
-    principal = await request.app.state.key_ring.authenticate(secret) if secret else None
+    key_ring: KeyRing = request.app.state.key_ring
+    principal = await key_ring.authenticate(secret) if secret else None
     if principal is None or not principal.allows("usage:write"):
         raise InvalidWriteKey
     return principal

@@ -147,7 +147,8 @@ def seal_day(state: DetectorState, segment: SegmentState, day: SegmentDay) -> Se
     expectation = _Expectation.of(normal, counts, state.age, factor)
     after = _weigh_evidence(state, expectation)
     result = _judge(after, normal, expectation, day.alarm_at, peers)
-    tally = own_peers + _shape_tally(normal, expectation)
+    teaches = (state.age > 0) | segment.is_new
+    tally = own_peers + _shape_tally(normal, expectation, teaches)
     learned = segment.learn(day.weekday, day.earlier + tally)
     return SealedDay(
         _learn(after, normal, expectation, day.weekday, result.alarm),
@@ -180,11 +181,19 @@ def _peers(normal: _Normal, age: Floats, counts: Floats) -> DayTally:
     # Accounts younger than 14 days have no normal of their own yet: they listen, and do not vote.
     weight = np.where(age >= PEERS_FROM_DAY, 1 / (1 + normal.noise * normal.base), 0.0)
     observed = float(weight @ np.minimum(counts, 3 * normal.base + 3))
-    return DayTally(observed=observed, expected=float(weight @ normal.base))
+    return DayTally(
+        observed=observed,
+        expected=float(weight @ normal.base),
+        voters=int(np.count_nonzero(weight)),
+    )
 
 
-def _shape_tally(normal: _Normal, expectation: _Expectation) -> DayTally:
-    weight = 1 / (1 + normal.level)
+def _shape_tally(
+    normal: _Normal, expectation: _Expectation, teaches: NDArray[np.bool_]
+) -> DayTally:
+    # On its first day an account's level is a guess of 1: one busy newcomer would bend the shape
+    # of an old segment for weeks. A new segment has nobody else to learn from (golden file).
+    weight = np.where(teaches, 1 / (1 + normal.level), 0.0)
     return DayTally(
         shape_observed=float(weight @ expectation.learned),
         shape_expected=float(weight @ normal.level) * expectation.factor,

@@ -11,20 +11,22 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 FLOATS_PER_ACCOUNT = 22
 NEVER = 1e6
+MIN_VOTERS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class DayTally:
     """Sums over peers on one day; sums of groups add up to the sum of the segment.
 
-    `observed` and `expected` are S and B of the peer factor; the shape pair is the numerator and
-    denominator of the weekday's share.
+    `observed` and `expected` are S and B of the peer factor, from `voters` accounts; the shape
+    pair is the numerator and denominator of the weekday's share.
     """
 
     observed: float = 0.0
     expected: float = 0.0
     shape_observed: float = 0.0
     shape_expected: float = 0.0
+    voters: int = 0
 
     def __add__(self, other: "DayTally") -> "DayTally":
         return DayTally(
@@ -32,13 +34,18 @@ class DayTally:
             self.expected + other.expected,
             self.shape_observed + other.shape_observed,
             self.shape_expected + other.shape_expected,
+            self.voters + other.voters,
         )
 
     def peer_factor(self) -> float:
         """Return g: the share of their normal that similar accounts did today, at most 1.
 
-        Five imaginary events on each side keep a few quiet peers from excusing a drop.
+        Five imaginary events on each side keep a few quiet peers from excusing a drop. With
+        fewer than `MIN_VOTERS` an account would mostly be compared with itself, and its own drop
+        would excuse it: then there are no peers, and g is 1.
         """
+        if self.voters < MIN_VOTERS:
+            return 1.0
         return min(1.0, (5 + self.observed) / (5 + self.expected))
 
 
@@ -54,6 +61,11 @@ class SegmentState:
     """
 
     raw: tuple[float, ...] = (1.0,) * 7
+
+    @property
+    def is_new(self) -> bool:
+        """Say whether the segment has learned nothing yet."""
+        return self.raw == (1.0,) * 7
 
     def weekday_shape(self) -> tuple[float, ...]:
         """Return the share of each weekday, mean 1."""

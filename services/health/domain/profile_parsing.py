@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from services.health.domain.metrics import Metric, MetricKind
@@ -120,7 +121,7 @@ def _tiers(section: Section) -> Tiers | None:
             f"{section.at(key)}: write a list of [value, points] with points from 0 to 1"
         )
     values = tuple(float(row[0]) for row in rows)
-    if any(low >= high for low, high in zip(values, values[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(values)):
         raise ProfileInvalid(f"{section.at(key)}: order the values, lowest first, each once")
     return Tiers(values, tuple(float(row[1]) for row in rows), is_curve=key == "curve")
 

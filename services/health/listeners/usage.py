@@ -7,14 +7,14 @@ contract become rejections that their sender can read.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 
 from services.health.domain.counting import Arrival, event_key
 from services.health.domain.profile import Profile
 from services.health.domain.usage_event import InvalidEvent, Reception, read_cloudevent
-from services.health.storage import intake
+from services.health.storage import intake, usage
 from services.health.storage.intake import Rejection
 from services.health.usecases.counting import count_usage, note_watermarks
 from shared.bus.consumer import Batch, Record
@@ -67,6 +67,7 @@ class UsageStream:
     def __init__(self, database: Database, profile: Profile) -> None:
         self._database = database
         self._profile = profile
+        self._prepared: date | None = None
 
     async def handle(self, batches: Sequence[Batch], group: str) -> None:
         """Count a batch and move its positions, in one transaction."""
@@ -79,10 +80,13 @@ class UsageStream:
                 counted = await self._save(tx, read)
                 await _advance(tx, batches, group)
                 reach("usage.before_commit")
+        self._prepared = tx.now.date()
         reach("usage.after_commit")
         _measure(read, counted)
 
     async def _save(self, tx: Transaction, read: _Read) -> int:
+        if self._prepared != tx.now.date():
+            await usage.prepare_days(tx)
         counted = await count_usage(tx, read.arrivals, self._profile) if read.arrivals else 0
         await note_watermarks(tx, read.latest)
         await intake.add_rejections(tx, read.rejections)
@@ -160,16 +164,16 @@ def _slowly(events: Iterable[object], received_at: datetime, read: _Read) -> Ite
     """Read events one by one as the domain does, turning refusals into rejections."""
     for event in events:
         try:
-            usage = read_cloudevent(event, Reception("", received_at))
+            found = read_cloudevent(event, Reception("", received_at))
         except InvalidEvent as error:
             read.rejections.append(_rejection(event, error, received_at))
             continue
         yield Arrival(
-            event_key(usage.source, usage.id),
-            str(usage.account_id),
-            usage.name,
-            usage.user_id,
-            usage.time,
+            event_key(found.source, found.id),
+            str(found.account_id),
+            found.name,
+            found.user_id,
+            found.time,
             received_at,
             isinstance(event, dict) and event.get("backfill") is True,
         )

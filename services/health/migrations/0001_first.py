@@ -103,7 +103,6 @@ CREATE TABLE signals (
     id           uuid NOT NULL,
     type         text NOT NULL,
     value        double precision,
-    note         text,
     observed_at  timestamptz NOT NULL,
     recorded_at  timestamptz NOT NULL,
     source       text NOT NULL,

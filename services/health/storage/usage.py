@@ -35,6 +35,7 @@ async def claim(tx: Transaction, arrivals: Sequence[Arrival]) -> set[UUID]:
 
 async def prepare_days(tx: Transaction) -> None:
     """Make the partitions of the days ahead, and drop those past the window, whole."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('usage_ids'))")
     first, last = _kept_days(tx.now)
     present = {
         row["name"]

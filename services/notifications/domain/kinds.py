@@ -22,6 +22,7 @@ class MessageKind(StrEnum):
     OPPORTUNITY_OPENED = "opportunity.opened"
     OPPORTUNITY_WITHHELD = "opportunity.withheld"
     FIRST_VALUE_REACHED = "first_value.reached"
+    MILESTONE_OVERDUE = "milestone.overdue"
 
     @property
     def is_alarm(self) -> bool:

@@ -52,7 +52,9 @@ class Message:
     created_at: datetime
 
     @classmethod
-    def of(cls, notice: Notice, message_id: UUID, *, episode: int, rules: str, at: datetime) -> Self:
+    def of(
+        cls, notice: Notice, message_id: UUID, *, episode: int, rules: str, at: datetime
+    ) -> Self:
         """Return the message of a notice."""
         return cls(message_id, notice, notice.key(episode), rules, at)
 

@@ -27,9 +27,7 @@ _SPREAD = 0.1
 _LONGEST_ASKED = timedelta(hours=24)
 
 
-def wait_after(
-    attempt: int, *, jitter: float, asked: timedelta | None = None
-) -> timedelta | None:
+def wait_after(attempt: int, *, jitter: float, asked: timedelta | None = None) -> timedelta | None:
     """Return how long to wait after a failed attempt, the first being 1; None to give up.
 
     ``jitter`` in 0..1 spreads the wait over 90 % to 110 %, so that receivers that come back are

@@ -1,10 +1,11 @@
 """The account: the customer company."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Self
 
 from services.onboarding.domain.calendar import checked_time_zone
@@ -15,11 +16,6 @@ from shared.kernel.ids import is_account_id
 DEFAULT_SEGMENT = "smb"
 DEFAULT_TIME_ZONE = "UTC"
 _SEGMENT = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_CHECKS = {
-    "name": lambda value: checked_text("name", value),
-    "segment": lambda value: checked_segment(value),
-    "time_zone": checked_time_zone,
-}
 
 
 class AccountExists(Conflict):
@@ -31,7 +27,7 @@ class AccountNotFound(NotFound):
 
 
 class InvalidAccountId(Invalid):
-    """An account id is 1 to 128 letters, digits and any of . _ : @ + - (a letter or digit first)."""
+    """An account id is 1 to 128 letters, digits and . _ : @ + -, the first a letter or digit."""
 
 
 class InvalidSegment(Invalid):
@@ -81,12 +77,12 @@ class Account:
     @classmethod
     def discovered(cls, account_id: str, traits: Mapping[str, Any], *, at: datetime) -> Self:
         """Open an account that another system spoke of first; what it did not say is assumed."""
-        assumed = {
+        assumed: dict[str, Any] = {
             "name": account_id,
             "segment": DEFAULT_SEGMENT,
             "time_zone": DEFAULT_TIME_ZONE,
         }
-        known: dict[str, str] = assumed | valid_traits(traits)
+        known = assumed | valid_traits(traits)
         return cls(_checked_id(account_id), **known, opened_at=at)
 
     def edited(self, changes: Mapping[str, str]) -> Self:
@@ -120,9 +116,18 @@ def checked_segment(value: str) -> str:
     return value
 
 
-def valid_traits(traits: Mapping[str, Any]) -> dict[str, str]:
+_CHECKS: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {
+        "name": lambda value: checked_text("name", value),
+        "segment": checked_segment,
+        "time_zone": checked_time_zone,
+    }
+)
+
+
+def valid_traits(traits: Mapping[str, Any]) -> dict[str, Any]:
     """Return name, segment and time zone as far as they are there and valid."""
-    valid: dict[str, str] = {}
+    valid: dict[str, Any] = {}
     for field, check in _CHECKS.items():
         value = traits.get(field)
         if isinstance(value, str):
@@ -136,7 +141,7 @@ def ignored_traits(traits: Mapping[str, Any]) -> list[str]:
     return sorted((traits.keys() & _CHECKS.keys()) - valid_traits(traits).keys())
 
 
-def _checked(fields: Mapping[str, str]) -> dict[str, str]:
+def _checked(fields: Mapping[str, str]) -> dict[str, Any]:
     return {name: _CHECKS[name](value) for name, value in fields.items()}
 
 

@@ -36,9 +36,7 @@ class Owner:
 
     def checked(self) -> Self:
         """Return the owner with tidy texts. Raises `InvalidText` or `InvalidEmail`."""
-        return replace(
-            self, name=checked_text("name", self.name), email=checked_email(self.email)
-        )
+        return replace(self, name=checked_text("name", self.name), email=checked_email(self.email))
 
     def is_same_person_as(self, other: "Owner | None") -> bool:
         """Tell whether name and address are the same, so that nothing changes hands."""

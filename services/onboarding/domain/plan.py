@@ -10,6 +10,7 @@ from services.onboarding.domain.account import Account
 from services.onboarding.domain.calendar import days_between, local_day
 from services.onboarding.domain.owner import OwnerRole
 from services.onboarding.domain.template import Template, TemplateMilestone
+from services.onboarding.domain.wording import checked_text
 from shared.kernel.errors import Conflict, NotFound
 
 
@@ -116,7 +117,8 @@ class Plan:
     def completed_by_hand(self, key: str, *, done_by: str, at: datetime) -> Self:
         """Return the plan after a person called a milestone done; a done one stays as it is.
 
-        Raises `MilestoneNotFound`, or `PrerequisitesMissing` naming them.
+        One that waits for usage may be called done too: usage is not measured everywhere. Raises
+        `MilestoneNotFound`, `InvalidText`, or `PrerequisitesMissing` naming them.
         """
         milestone = self.milestone(key)
         if milestone.is_done:
@@ -126,7 +128,10 @@ class Plan:
             names = ", ".join(missing)
             raise PrerequisitesMissing(f"{key} needs {names} to be done first.", missing=missing)
         done = replace(
-            milestone, completed_at=at, completed_by=CompletedBy.MANUAL, done_by=done_by
+            milestone,
+            completed_at=at,
+            completed_by=CompletedBy.MANUAL,
+            done_by=checked_text("done_by", done_by),
         )
         return self._with([done])
 
@@ -174,9 +179,7 @@ class Plan:
         required = (self.milestone(key).completed_at for key in milestone.requires)
         return max([self.opened_at, *(at for at in required if at is not None)])
 
-    def days_in_stage(
-        self, milestone: Milestone, *, now: datetime, time_zone: str
-    ) -> int | None:
+    def days_in_stage(self, milestone: Milestone, *, now: datetime, time_zone: str) -> int | None:
         """Return calendar days from when a milestone could be begun until done, or until now."""
         since = self.startable_since(milestone)
         if since is None:

@@ -1,14 +1,16 @@
 """Onboarding templates: versioned data that says how a segment gets to first value."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from services.onboarding.domain.owner import OwnerRole
 from shared.kernel.errors import Invalid
 
 DEFAULT = "default"
+_KEY = re.compile(r"[a-z0-9_]{1,64}")
 
 
 class BrokenTemplate(Invalid):
@@ -51,7 +53,7 @@ class Template:
 
     def is_landing(self, starts_on: date, *, today: date) -> bool:
         """Tell whether a customer who started then would still be landing today."""
-        return today <= starts_on + timedelta(days=self.landing_days)
+        return (today - starts_on).days <= self.landing_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,18 @@ class _Reader:
         self.mistake(where, "expected a text")
         return ""
 
+    def key(self, where: str, value: Any) -> str:
+        # It becomes a part of URLs and of the timer's key.
+        if isinstance(value, str) and _KEY.fullmatch(value):
+            return value
+        self.mistake(where, "expected 1 to 64 lower-case letters, digits and underscores")
+        return ""
+
     def milestone(self, where: str, item: Any) -> TemplateMilestone:
         known = {"key", "title", "owner_role", "due_days", "requires", "completes", "first_value"}
         fields = self.mapping(where, item, known)
         return TemplateMilestone(
-            key=self.word(f"{where}.key", fields.get("key")),
+            key=self.key(f"{where}.key", fields.get("key")),
             title=self.word(f"{where}.title", fields.get("title")),
             owner_role=self.role(f"{where}.owner_role", fields.get("owner_role")),
             due_days=self.whole(f"{where}.due_days", fields.get("due_days"), least=0),
@@ -141,7 +150,7 @@ class _Reader:
         )
 
     def role(self, where: str, value: Any) -> OwnerRole:
-        if value in set(OwnerRole):
+        if value in list(OwnerRole):
             return OwnerRole(value)
         self.mistake(where, f"expected one of {', '.join(OwnerRole)}")
         return OwnerRole.CSM
@@ -168,7 +177,9 @@ class _Reader:
 
 def _contradictions(template: Template) -> list[str]:
     keys = [milestone.key for milestone in template.milestones]
-    mistakes = [f"the key {key!r} is used twice" for key in sorted(set(keys)) if keys.count(key) > 1]
+    mistakes = [
+        f"the key {key!r} is used twice" for key in sorted(set(keys)) if keys.count(key) > 1
+    ]
     mistakes += [
         f"{milestone.key} requires {required!r}, which is not a milestone here"
         for milestone in template.milestones

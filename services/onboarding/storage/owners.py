@@ -12,8 +12,7 @@ from shared.db.transaction import Transaction
 async def current(tx: Transaction, account_id: str, role: OwnerRole) -> Owner | None:
     """Return who holds a role now, or None."""
     row = await tx.fetch_one(
-        "SELECT * FROM owners WHERE account_id = :account_id AND role = :role "
-        "AND valid_to IS NULL",
+        "SELECT * FROM owners WHERE account_id = :account_id AND role = :role AND valid_to IS NULL",
         account_id=account_id,
         role=role,
     )

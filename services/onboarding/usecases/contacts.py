@@ -77,9 +77,7 @@ async def _refuse_twin(tx: Transaction, contact: Contact) -> None:
 
 
 def _say_added(tx: Transaction, contact: Contact) -> None:
-    tx.emit(
-        ContactAdded(account_id=contact.account_id, contact_id=contact.id, role=contact.role)
-    )
+    tx.emit(ContactAdded(account_id=contact.account_id, contact_id=contact.id, role=contact.role))
 
 
 async def _say_left(tx: Transaction, contact: Contact) -> None:

@@ -151,9 +151,7 @@ def _say_done(tx: Transaction, account: Account, plan: Plan, milestone: Mileston
     if milestone.is_first_value:
         days = days_between(account.opened_at, milestone.completed_at, account.time_zone)
         tx.emit(
-            FirstValueReached(
-                account_id=account.id, reached_at=milestone.completed_at, days=days
-            )
+            FirstValueReached(account_id=account.id, reached_at=milestone.completed_at, days=days)
         )
 
 

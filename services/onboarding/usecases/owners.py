@@ -26,9 +26,7 @@ async def assign_owner(
     if before is not None:
         await owners.close(tx, before, tx.now)
     await owners.add(tx, owner)
-    tx.emit(
-        OwnerAssigned(account_id=account.id, role=role, email=owner.email, name=owner.name)
-    )
+    tx.emit(OwnerAssigned(account_id=account.id, role=role, email=owner.email, name=owner.name))
     return await touch(tx, account), owner
 
 

@@ -24,9 +24,7 @@ def window_on(day: date, notice_date: date) -> int | None:
     return min((days for days in WINDOWS if 0 <= left <= days), default=None)
 
 
-def windows_to_open(
-    notice_date: date, today: date, opened: Collection[int]
-) -> tuple[Window, ...]:
+def windows_to_open(notice_date: date, today: date, opened: Collection[int]) -> tuple[Window, ...]:
     """Return the windows that are still to open, widest first.
 
     Of those whose day has come only the latest counts. ``opened``: days of the windows that have

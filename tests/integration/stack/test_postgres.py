@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,20 +12,27 @@ import asyncpg
 import pytest
 
 from tenure.stack import postgres_home
-from tenure.stack.errors import DataFolderBusyError, ProcessFailedError
+from tenure.stack.errors import DataFolderBusyError, ProcessFailedError, StackError
 from tenure.stack.postgres import EmbeddedPostgres
 from tenure.stack.postgres_home import can_reach, find_home
-from tenure.stack.processes import User, descendants
+from tenure.stack.process_facts import descendants
+from tenure.stack.processes import User
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    # pytest's folders are private to us; the server may be somebody else.
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(folder.stat().st_mode | 0o011)
-    server = EmbeddedPostgres(tmp_path / "pg", durable=False)
+def open_folder() -> Iterator[Path]:
+    """A folder that the server's user may enter; pytest keeps its own for us alone."""
+    with tempfile.TemporaryDirectory(prefix="tenure-test-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def server(open_folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(open_folder / "pg", durable=False)
     yield server
     server.stop()
 
@@ -35,6 +43,10 @@ def a_database_with_a_row(server: EmbeddedPostgres) -> None:
     server.psql(
         "CREATE TABLE moons (name text); INSERT INTO moons VALUES ('Io')", database="tenure"
     )
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0]
 
 
 def moons(server: EmbeddedPostgres) -> str:
@@ -103,8 +115,9 @@ def test_a_pid_file_that_names_a_stranger_does_not_stop_a_start(server: Embedded
 def test_a_paused_server_comes_back(server: EmbeddedPostgres) -> None:
     a_database_with_a_row(server)
     server.process.pause()
-    for pid in descendants(server.process.pid):
-        assert Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(") ", 1)[1][0] == "T"
+    family = [server.process.pid, *descendants(server.process.pid)]
+    states = {state_of(pid) for pid in family}
+    assert states <= {"T", "Z"}  # a session that just ended waits for its paused parent
     server.process.resume()
     assert moons(server) == "Io"
 
@@ -155,20 +168,26 @@ def test_there_is_no_url_before_the_first_start(tmp_path: Path) -> None:
 
 @as_root
 def test_root_with_everything_in_a_private_home_still_gets_a_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tmp_path.chmod(0o700)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(folder.stat().st_mode | 0o011)
-    shared = tmp_path.parent / f"{tmp_path.name}-shared"
-    monkeypatch.setattr(postgres_home, "_SHARED_FOLDER", shared)
-    server = EmbeddedPostgres(tmp_path / "pg", durable=False)
+    monkeypatch.setattr(postgres_home, "_SHARED_FOLDER", open_folder / "shared")
+    (open_folder / "home").mkdir(mode=0o700)
+    server = EmbeddedPostgres(open_folder / "home" / "pg", durable=False)
     a_database_with_a_row(server)
     server.stop()
-    assert (tmp_path / "pg" / "cluster").resolve().parent == shared
+    assert (server.data_dir / "cluster").resolve().parent == open_folder / "shared"
     server.start()
     assert moons(server) == "Io"
     server.stop()
+
+
+@as_root
+def test_a_cluster_that_became_unreachable_is_not_replaced(server: EmbeddedPostgres) -> None:
+    server.start()
+    server.stop()
+    server.data_dir.parent.chmod(0o700)
+    with pytest.raises(StackError, match="may no longer enter"):
+        server.start()
 
 
 @as_root

@@ -12,7 +12,8 @@ import pytest
 
 from tenure.stack.errors import ProcessFailedError
 from tenure.stack.ports import free_port, is_free
-from tenure.stack.processes import ManagedProcess, Probe, ProcessSpec, User, descendants, run_tool
+from tenure.stack.process_facts import descendants
+from tenure.stack.processes import ManagedProcess, Probe, ProcessSpec, User, run_tool
 
 SLEEPER = ["sleep", "600"]
 

@@ -1,0 +1,1 @@
+"""Entitlements, utilisation, holds and opportunities: plain and frozen."""

@@ -1,0 +1,34 @@
+"""When a day of an account is over: by the stream's own time, or by the clock."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from services.health.domain.day import local_day
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTime:
+    """What time it is: by the clock, and by the latest event of the whole usage stream.
+
+    ``event_grace`` is how far past midnight the stream must be; ``wall_grace`` how long past
+    midnight the clock waits for late events when the stream is silent.
+    """
+
+    now: datetime
+    watermark: datetime | None
+    event_grace: timedelta
+    wall_grace: timedelta
+
+    def closed_through(self, zone: ZoneInfo, first_seen_at: datetime) -> date | None:
+        """Return the last day that is over for an account in a zone, or None.
+
+        The clock alone closes nothing for an account first seen within the grace: its history
+        may still be on its way, and silence cannot be told from not yet.
+        """
+        closed = []
+        if self.watermark is not None:
+            closed.append(local_day(self.watermark - self.event_grace, zone))
+        if self.now >= first_seen_at + self.wall_grace:
+            closed.append(local_day(self.now - self.wall_grace, zone))
+        return max(closed) - timedelta(days=1) if closed else None

@@ -1,0 +1,221 @@
+"""The catalogue of reasons: when each is present, when it is over, what to say and what to do.
+
+Each function turns figures into one Finding; `risk.decide` turns findings into risks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.health.domain.profile import (
+    Decay,
+    DipRule,
+    DropRule,
+    LowScoreRule,
+    Severity,
+    SignalRule,
+    SilenceRule,
+)
+from services.health.domain.risk import Finding, Reason, RiskRule, Stage
+from services.health.domain.score import Band, Line, Score, Signal
+
+HALF_LIVES_UNTIL_FADED = 2
+SUGGESTIONS = {
+    Reason.USAGE_DROP: "Call the champion; ask what changed, and who stopped and why.",
+    Reason.USAGE_DIP: "Watch for a week; look for holidays or a finished project first.",
+    Reason.SILENCE: "Call a person you know there today; do not write another e-mail.",
+    Reason.LOW_SCORE: "Read the largest losses of points and agree on one next step for each.",
+    "champion_left": "Ask the sponsor for a new champion and offer them a short introduction.",
+    "owner_removed": "Find out who runs the product now and offer a handover session.",
+    "payment_failed": "Ask billing to contact the payer; tell the champion only after that.",
+    "cancellation_intent": "Call today: ask what they hoped for and did not get.",
+    "funding_round": "Congratulate, and ask which of their goals have changed.",
+    "new_executive": "Ask for an introduction and bring the outcomes reached so far.",
+    "merger": "Ask which product stays, who decides and by when.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DropReading:
+    """The detector's result for one account and day; `level` is normal events a day."""
+
+    ratio: float
+    probability: float
+    alarm: bool
+    ready: bool
+    peer_factor: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceReading:
+    """Whole days since the last activity, and how many working days had activity before it."""
+
+    days_since_activity: int
+    active_working_days: int
+    working_days: int
+
+
+def can_monitor(reading: DropReading, rule: DropRule) -> bool:
+    """Say whether there is enough history and usage; if not, show "too little usage to monitor"."""
+    return reading.ready and reading.level * 7 >= rule.min_events_a_week
+
+
+def usage_drop(account_id: str, reading: DropReading, rule: DropRule) -> Finding:
+    """Judge the detector's result. With too little usage to monitor nothing opens."""
+    recovered = (
+        reading.ready
+        and reading.probability < rule.exit_probability
+        and reading.ratio > rule.exit_ratio
+    )
+    stage = Stage.GONE if recovered else Stage.LINGERING
+    if reading.alarm and can_monitor(reading, rule):
+        stage = Stage.PRESENT
+    return Finding(
+        account_id=account_id,
+        reason=Reason.USAGE_DROP,
+        stage=stage,
+        severity=_drop_severity(reading.ratio),
+        evidence={
+            "ratio": reading.ratio,
+            "probability": reading.probability,
+            "peer_factor": reading.peer_factor,
+            "events_a_week": reading.level * 7,
+        },
+        explanation=(
+            f"Usage at {reading.ratio:.0%} of what is normal for this account on these weekdays; "
+            f"similar customers are at {reading.peer_factor:.0%}; "
+            f"{reading.probability:.0%} sure it is down by more than 30%."
+        ).replace("%", " %"),
+        suggestion=SUGGESTIONS[Reason.USAGE_DROP],
+    )
+
+
+def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Finding:
+    """Judge silence against the account's own habit: who came rarely is not missed."""
+    is_regular = (
+        reading.working_days >= rule.habit_working_days
+        and reading.active_working_days >= rule.habit_share * reading.working_days
+    )
+    is_silent = reading.days_since_activity >= rule.days
+    stage = Stage.PRESENT if is_regular else Stage.LINGERING
+    if not is_silent:  # any activity sets the days back to nought
+        stage = Stage.GONE
+    is_long = reading.days_since_activity >= 2 * rule.days
+    return Finding(
+        account_id=account_id,
+        reason=Reason.SILENCE,
+        stage=stage,
+        severity=Severity.CRITICAL if is_long else rule.severity,
+        evidence={
+            "days_since_activity": reading.days_since_activity,
+            "active_working_days": reading.active_working_days,
+            "working_days": reading.working_days,
+        },
+        explanation=(
+            f"{reading.days_since_activity} days' silence; before that the account was active on "
+            f"{reading.active_working_days} of {reading.working_days} working days."
+        ),
+        suggestion=SUGGESTIONS[Reason.SILENCE],
+    )
+
+
+def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule) -> Finding:
+    """Compare seven days with the seven before. Few events say nothing: neither open nor close."""
+    change = (last_7_days - before) / before if before > 0 else 0.0
+    stage = Stage.GONE if change > rule.exit_change else Stage.LINGERING
+    if change <= rule.change and before >= rule.min_events:
+        stage = Stage.PRESENT
+    return Finding(
+        account_id=account_id,
+        reason=Reason.USAGE_DIP,
+        stage=stage,
+        severity=Severity.LOW,
+        evidence={"last_7_days": last_7_days, "previous_7_days": before, "change": change},
+        explanation=(
+            f"{last_7_days:g} events in the last 7 days after {before:g} in the 7 before "
+            f"({change * 100:+.0f} %)."
+        ),
+        suggestion=SUGGESTIONS[Reason.USAGE_DIP],
+    )
+
+
+def low_score(account_id: str, band: Band, score: Score, rule: LowScoreRule) -> Finding:
+    """Judge the band; an unknown band neither opens nor closes a risk."""
+    stages = {Band.AT_RISK: Stage.PRESENT, Band.UNKNOWN: Stage.LINGERING}
+    losses = sorted(score.lines, key=lambda line: line.points - line.max_points)[:3]
+    return Finding(
+        account_id=account_id,
+        reason=Reason.LOW_SCORE,
+        stage=stages.get(band, Stage.GONE),
+        severity=rule.severity,
+        evidence={
+            "score": score.value,
+            "coverage": score.coverage,
+            "profile": f"{score.profile_name} v{score.profile_version}",
+        },
+        explanation=(
+            f"Health score {score.value:.0f} of 100 from {score.coverage * 100:.0f} % of the "
+            f"picture; most points are lost on {', '.join(_loss(line) for line in losses)}."
+        ),
+        suggestion=SUGGESTIONS[Reason.LOW_SCORE],
+    )
+
+
+def signal_risk(
+    account_id: str, signals: Sequence[Signal], rule: SignalRule, now: datetime
+) -> Finding:
+    """Judge the signals of a rule.
+
+    It is over when a closing signal is newer than the last one, or, for a signal that fades,
+    after two half-lives (a quarter of its weight left).
+    """
+    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
+    times = [s.at for s in signals if s.type == rule.signal and (ended is None or s.at > ended)]
+    recent = sum(1 for at in times if now - at <= rule.window)
+    stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
+    if not times or _has_faded(max(times), rule, now):
+        stage = Stage.GONE
+    seen = f"{recent} times in {rule.window.days} days" if rule.count > 1 else _when(times)
+    return Finding(
+        account_id=account_id,
+        reason=rule.reason,
+        stage=stage,
+        severity=rule.severity,
+        evidence={"signal": rule.signal, "seen": recent},
+        explanation=f"{rule.title} ({seen}).",
+        suggestion=SUGGESTIONS.get(rule.reason, "Talk to the account's owner and agree a step."),
+    )
+
+
+def signal_risk_rule(rule: SignalRule) -> RiskRule:
+    """Return the rule for signals: facts need no confirmation."""
+    return RiskRule(cool_down=rule.cool_down)
+
+
+def low_score_risk_rule(rule: LowScoreRule) -> RiskRule:
+    """Return the rule that confirms a low score on a later window before it is a risk."""
+    return RiskRule(rule.cool_down, rule.confirmations, rule.window)
+
+
+def _drop_severity(ratio: float) -> Severity:
+    if ratio < 0.3:
+        return Severity.CRITICAL
+    if ratio < 0.5:
+        return Severity.HIGH
+    return Severity.MEDIUM if ratio < 0.7 else Severity.LOW
+
+
+def _loss(line: Line) -> str:
+    lost = f"{line.max_points - line.points:.0f} of {line.max_points:.0f}"
+    return f"{line.metric.replace('_', ' ')} ({lost}{'' if line.observed else ', not observed'})"
+
+
+def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:
+    if rule.decay is Decay.NONE or rule.half_life_days is None:
+        return False
+    return now - last > timedelta(days=rule.half_life_days * HALF_LIVES_UNTIL_FADED)
+
+
+def _when(times: Sequence[datetime]) -> str:
+    return f"on {max(times):%Y-%m-%d}" if times else "no longer"

@@ -1,0 +1,29 @@
+"""Settings of health."""
+
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from services.health.domain.profile import Profile
+from services.health.domain.profile_parsing import parse_profile
+from shared.web.settings import ServiceSettings
+
+_PROFILES = Path(__file__).parent / "profiles"
+
+EVENT_GRACE = timedelta(hours=1)
+"""How far past midnight the stream must be before a day counts as over."""
+
+WALL_GRACE = timedelta(hours=2)
+"""How long past midnight, by the clock, late events are waited for when the stream is silent."""
+
+
+class Settings(ServiceSettings):
+    """What health reads from ``TENURE_*`` variables."""
+
+
+@cache
+def load_profile(name: str = "default") -> Profile:
+    """Read a shipped profile. Raises `ProfileInvalid`, which says what to change in the file."""
+    return parse_profile(yaml.safe_load((_PROFILES / f"{name}.yml").read_text()))

@@ -1,0 +1,129 @@
+"""Accounts as health knows them."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import RowMapping
+
+from shared.db.transaction import Transaction
+
+
+class Member(NamedTuple):
+    """An account of a peer group, and how far its days are sealed."""
+
+    account_id: str
+    first_seen_at: datetime
+    last_active_at: datetime
+    first_day: date
+    sealed_through: date | None
+    dirty_from: date | None
+
+
+class PeerGroup(NamedTuple):
+    """Accounts whose days begin and end together: one segment in one time zone."""
+
+    segment: str
+    time_zone: str
+
+
+async def upsert(tx: Transaction, account_id: str, segment: str, time_zone: str) -> None:
+    """Note an account's segment and time zone."""
+    await tx.execute(
+        "INSERT INTO accounts (account_id, segment, time_zone, first_seen_at) "
+        "VALUES (:account_id, :segment, :time_zone, :now) "
+        "ON CONFLICT (account_id) DO UPDATE SET segment = EXCLUDED.segment, "
+        "time_zone = EXCLUDED.time_zone",
+        account_id=account_id,
+        segment=segment,
+        time_zone=time_zone,
+        now=tx.now,
+    )
+
+
+async def ensure(tx: Transaction, account_id: str, caused_at: datetime) -> None:
+    """Make sure an account is known, and have it scored again."""
+    await tx.execute(
+        "INSERT INTO accounts (account_id, first_seen_at, rescore_at, caused_at) "
+        "VALUES (:account_id, :now, :now, :caused_at) ON CONFLICT (account_id) DO UPDATE "
+        "SET rescore_at = coalesce(accounts.rescore_at, :now), "
+        "caused_at = greatest(accounts.caused_at, :caused_at)",
+        account_id=account_id,
+        now=tx.now,
+        caused_at=caused_at,
+    )
+
+
+async def get(tx: Transaction, account_id: str) -> RowMapping | None:
+    """Return an account's row."""
+    return await tx.fetch_one(
+        "SELECT * FROM accounts WHERE account_id = :account_id", account_id=account_id
+    )
+
+
+async def peer_groups(tx: Transaction) -> Sequence[PeerGroup]:
+    """Return the peer groups that have usage."""
+    rows = await tx.fetch_all(
+        "SELECT segment, time_zone FROM accounts WHERE first_day IS NOT NULL "
+        "GROUP BY segment, time_zone ORDER BY segment, time_zone"
+    )
+    return [PeerGroup(row["segment"], row["time_zone"]) for row in rows]
+
+
+async def count_dirty(tx: Transaction) -> int:
+    """Return how many accounts have events for days that are sealed."""
+    return int(await tx.fetch_value("SELECT count(*) FROM accounts WHERE dirty_from IS NOT NULL"))
+
+
+async def members(tx: Transaction, group: PeerGroup) -> Sequence[Member]:
+    """Return the accounts of a group and lock them: usage waits while their days are sealed."""
+    rows = await tx.fetch_all(
+        "SELECT account_id, first_seen_at, last_active_at, first_day, sealed_through, dirty_from "
+        "FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
+        "AND first_day IS NOT NULL ORDER BY account_id FOR UPDATE",
+        segment=group.segment,
+        time_zone=group.time_zone,
+    )
+    return [Member(**row) for row in rows]
+
+
+async def mark_sealed(
+    tx: Transaction, account_ids: Sequence[str], through: date, caused_at: datetime
+) -> None:
+    """Note that these accounts' days are sealed through a day, and have them scored again."""
+    await tx.execute(
+        "UPDATE accounts SET sealed_through = :through, dirty_from = NULL, rescore_at = :now, "
+        "caused_at = :caused_at WHERE account_id = ANY(CAST(:account_ids AS text[]))",
+        account_ids=list(account_ids),
+        through=through,
+        now=tx.now,
+        caused_at=caused_at,
+    )
+
+
+async def claim_rescore(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Return accounts whose score is to be computed again; other replicas skip them."""
+    return await tx.fetch_all(
+        "UPDATE accounts SET rescore_at = NULL WHERE account_id IN ("
+        "SELECT account_id FROM accounts WHERE rescore_at <= :now ORDER BY rescore_at "
+        "LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING *",
+        now=tx.now,
+        limit=limit,
+    )
+
+
+async def listed(
+    tx: Transaction, *, after: str | None, band: str | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return accounts with their latest score, by account id."""
+    return await tx.fetch_all(
+        "SELECT a.account_id, a.segment, a.time_zone, a.last_active_at, s.score, s.band, "
+        "s.coverage, s.at AS scored_at, s.profile FROM accounts AS a "
+        "LEFT JOIN scores AS s ON s.account_id = a.account_id AND s.is_latest "
+        "WHERE (CAST(:after AS text) IS NULL OR a.account_id > :after) "
+        "AND (CAST(:band AS text) IS NULL OR s.band = :band) "
+        "ORDER BY a.account_id LIMIT :limit",
+        after=after,
+        band=band,
+        limit=limit,
+    )

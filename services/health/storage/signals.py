@@ -1,0 +1,63 @@
+"""Signals."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from services.health.domain.score import Signal
+from shared.db.transaction import Transaction
+
+_REMEMBERED = timedelta(days=730)
+
+
+async def add(
+    tx: Transaction,
+    account_id: str,
+    signal: Signal,
+    *,
+    signal_id: UUID,
+    origin: tuple[str, str | None],
+) -> bool:
+    """Keep a signal; return False when its origin (source, external id) was seen before."""
+    added = await tx.execute(
+        "INSERT INTO signals (account_id, id, type, value, observed_at, recorded_at, "
+        "source, external_id) VALUES (:account_id, :id, :type, :value, :observed_at, "
+        ":now, :source, :external_id) ON CONFLICT DO NOTHING",
+        account_id=account_id,
+        id=signal_id,
+        type=signal.type,
+        value=signal.value,
+        observed_at=signal.at,
+        now=tx.now,
+        source=origin[0],
+        external_id=origin[1],
+    )
+    return added == 1
+
+
+async def recent(tx: Transaction, account_id: str) -> tuple[Signal, ...]:
+    """Return the signals that may still count, oldest first."""
+    rows = await tx.fetch_all(
+        "SELECT type, observed_at, value FROM signals WHERE account_id = :account_id "
+        "AND observed_at > :since ORDER BY observed_at",
+        account_id=account_id,
+        since=tx.now - _REMEMBERED,
+    )
+    return tuple(Signal(row["type"], row["observed_at"], row["value"]) for row in rows)
+
+
+async def listed(
+    tx: Transaction, account_id: str, *, before: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return an account's signals, newest first."""
+    return await tx.fetch_all(
+        "SELECT * FROM signals WHERE account_id = :account_id "
+        "AND (CAST(:at AS timestamptz) IS NULL OR (observed_at, id) < (:at, CAST(:id AS uuid))) "
+        "ORDER BY observed_at DESC, id DESC LIMIT :limit",
+        account_id=account_id,
+        at=before[0] if before else None,
+        id=before[1] if before else None,
+        limit=limit,
+    )

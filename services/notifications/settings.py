@@ -1,0 +1,58 @@
+"""What notifications needs to start."""
+
+from typing import Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from shared.web.settings import ServiceSettings
+
+_STARTTLS = {None: None, "1": True, "0": False}
+
+
+class SmtpServer(BaseModel):
+    """A mail server. ``starttls``: True insists, False forbids, None takes it when offered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    starttls: bool | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read ``smtp://[user:pass@]host[:port][?starttls=1|0]``. Raises ValueError."""
+        parts = urlsplit(url)
+        options = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        wish = options.pop("starttls", [None])[0]
+        if parts.scheme != "smtp" or not parts.hostname or options or wish not in _STARTTLS:
+            raise ValueError("write smtp://[user:pass@]host[:port][?starttls=1]")
+        return cls(
+            host=parts.hostname,
+            port=parts.port or 25,
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            starttls=_STARTTLS[wish],
+        )
+
+
+class Settings(ServiceSettings):
+    """Settings of the notifications service."""
+
+    # Not in the repr: it may hold a password.
+    smtp_url: str = Field(default="smtp://localhost:25", repr=False)
+    mail_from: str = Field(default="Tenure <tenure@localhost>")
+    webhook_allow_private: bool = False
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: str) -> str:
+        SmtpServer.parse(value)
+        return value
+
+    @property
+    def smtp(self) -> SmtpServer:
+        """The mail server."""
+        return SmtpServer.parse(self.smtp_url)

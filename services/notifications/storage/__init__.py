@@ -1,0 +1,1 @@
+"""All SQL of notifications; rows never leave this room."""

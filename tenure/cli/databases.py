@@ -1,0 +1,37 @@
+"""One short transaction in a service's schema, as administrator, for a command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from shared.db.engine import create_engine
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database, Transaction
+from shared.kernel.clock import SystemClock
+from shared.kernel.errors import Refusal
+from tenure.cli.output import explain, fail
+
+T = TypeVar("T")
+
+
+def run_in(url: str, schema: str, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Run ``work`` in a transaction of a schema; a refusal or an outage becomes exit code 1."""
+    try:
+        return asyncio.run(_inside(url, schema, work))
+    except Refusal as refusal:
+        fail(explain(refusal))
+    except Exception as error:
+        if is_unavailable(error):
+            fail(f"the database does not answer: {explain(error)}")
+        raise
+
+
+async def _inside(url: str, schema: str, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    database = Database(
+        create_engine(url, schema=schema, pool_size=1), service=schema, clock=SystemClock()
+    )
+    try:
+        async with database.transaction() as tx:
+            return await work(tx)
+    finally:
+        await database.close()

@@ -1,0 +1,49 @@
+"""tenure serve."""
+
+import os
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from shared.kernel.errors import Refusal
+from tenure import catalog
+from tenure.cli.output import explain, fail
+
+_DRAIN_SECONDS = 20
+
+
+def serve(
+    name: Annotated[str, typer.Argument(metavar="SERVICE", help="Which service to run.")],
+    host: Annotated[str, typer.Option(envvar="TENURE_HOST", help="Address to listen on.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[
+        int, typer.Option(envvar="TENURE_PORT", help="Port; default: the service's own.")
+    ] = 0,
+) -> None:
+    """Run one service: its API, its listeners, its relay and its timers, until SIGTERM.
+
+    It is configured by TENURE_* variables (docs/operations.md lists them).
+
+    Example: [bold]TENURE_DATABASE_URL=postgresql://... tenure serve health[/bold]
+    """
+    try:
+        entry = catalog.service(name)
+        port = port or entry.port
+        # The port is part of the member id, so that replicas on one machine differ.
+        os.environ["TENURE_PORT"] = str(port)
+        app = entry.create_app()
+    except (Refusal, ValidationError) as error:
+        fail(explain(error), 2)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        server_header=False,
+    )

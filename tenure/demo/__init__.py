@@ -1,0 +1,1 @@
+"""The demo product: what it plays, and what receives the messages."""

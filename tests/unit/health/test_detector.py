@@ -1,0 +1,187 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.health.domain.detector import (
+    SegmentDay,
+    accept_new_normal,
+    peer_tally,
+    seal_day,
+)
+from services.health.domain.detector_state import (
+    FLOATS_PER_ACCOUNT,
+    DayTally,
+    DetectorState,
+    SegmentState,
+)
+from tests.builders.health import sealed_days
+
+FEW = settings(max_examples=10, derandomize=True, deadline=None)
+
+
+def busy_segment(accounts: int = 8, days: int = 60, seed: int = 1) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.poisson(generator.uniform(5, 40, (accounts, 1)), (accounts, days)) * 1.0
+
+
+@FEW
+@given(level=st.integers(0, 50), accounts=st.integers(1, 5))
+def test_constant_usage_settles_at_a_ratio_of_one(level: int, accounts: int) -> None:
+    last = sealed_days(np.full((accounts, 90), float(level)))[-1].result
+    # The first day's level is a guess of 1 for everybody; busy segments take weeks to forget it.
+    np.testing.assert_allclose(last.ratio, 1.0, atol=0.05)
+    assert not last.alarm.any()
+
+
+@FEW
+@given(st.lists(st.lists(st.integers(0, 10_000), min_size=50, max_size=50), min_size=1, max_size=4))
+def test_any_counts_give_finite_figures_and_probabilities(counts: list[list[int]]) -> None:
+    for day in sealed_days(np.array(counts, dtype=np.float64)):
+        assert np.isfinite(day.result.ratio).all()
+        assert ((day.result.probability >= 0) & (day.result.probability <= 1)).all()
+        assert np.isfinite(day.state.to_rows()).all()
+        assert 0 < day.result.peer_factor <= 1
+
+
+def test_the_same_counts_give_the_same_states() -> None:
+    counts = busy_segment()
+    assert sealed_days(counts)[-1].state.to_rows() == sealed_days(counts)[-1].state.to_rows()
+
+
+@FEW
+@given(cut=st.integers(1, 7), weekday=st.integers(0, 6))
+def test_a_segment_sealed_in_pieces_gives_what_it_gives_whole(cut: int, weekday: int) -> None:
+    counts = busy_segment(days=50)
+    before = sealed_days(counts[:, :49])[-1]
+    today = counts[:, 49]
+    whole = seal_day(before.state, before.segment, SegmentDay(today, weekday))
+    parts = [np.arange(cut), np.arange(cut, 8)]
+    pieces = [(before.state.take(part), today[part]) for part in parts]
+    tallies = [peer_tally(s, before.segment, SegmentDay(c, weekday)) for s, c in pieces]
+    factor = sum(tallies, DayTally()).peer_factor()
+    sealed = [
+        seal_day(s, before.segment, SegmentDay(c, weekday, peer_factor=factor)) for s, c in pieces
+    ]
+    rows = [row for piece in sealed for row in piece.state.to_rows()]
+    np.testing.assert_allclose(rows, whole.state.to_rows(), rtol=1e-12)
+    learned = before.segment.learn(weekday, sum((piece.tally for piece in sealed), DayTally()))
+    np.testing.assert_allclose(learned.raw, whole.segment.raw, rtol=1e-12)
+
+
+def test_a_later_time_zone_meets_the_peers_already_sealed() -> None:
+    counts = busy_segment(days=50)
+    before = sealed_days(counts[:, :49])[-1]
+    whole = seal_day(before.state, before.segment, SegmentDay(counts[:, 49], 0))
+    east, west = np.arange(3), np.arange(3, 8)
+    first = seal_day(before.state.take(east), before.segment, SegmentDay(counts[east, 49], 0))
+    second = seal_day(
+        before.state.take(west),
+        before.segment,
+        SegmentDay(counts[west, 49], 0, earlier=first.tally),
+    )
+    assert second.result.peer_factor == pytest.approx(whole.result.peer_factor)
+    np.testing.assert_allclose(second.result.ratio, whole.result.ratio[west], rtol=1e-12)
+
+
+def test_sealing_one_late_account_again_with_the_stored_factor_repeats_its_day() -> None:
+    counts = busy_segment(days=50)
+    before = sealed_days(counts[:, :49])[-1]
+    whole = seal_day(before.state, before.segment, SegmentDay(counts[:, 49], 0))
+    again = seal_day(
+        before.state.take([5]),
+        before.segment,
+        SegmentDay(counts[[5], 49], 0, peer_factor=whole.result.peer_factor),
+    )
+    assert again.state.to_rows() == [whole.state.to_rows()[5]]
+    assert again.segment == before.segment
+
+
+def test_a_newcomer_has_its_own_age_and_does_not_vote_in_its_first_fortnight() -> None:
+    counts = busy_segment(days=60)
+    before = sealed_days(counts)[-1]
+    with_newcomer = before.state.joined(DetectorState.fresh(1))
+    today = counts[:, 0]
+    alone = seal_day(before.state, before.segment, SegmentDay(today, 4))
+    joined = seal_day(with_newcomer, before.segment, SegmentDay(np.append(today, 900.0), 4))
+    assert joined.result.peer_factor == alone.result.peer_factor
+    assert joined.state.age.tolist() == [61.0] * 8 + [1.0]
+    assert joined.result.ready.tolist() == [True] * 8 + [False]
+
+
+def test_the_first_day_of_a_busy_newcomer_does_not_bend_the_weekday_shape() -> None:
+    before = sealed_days(busy_segment(days=60))[-1]
+    today = busy_segment(days=60)[:, 0]
+    with_newcomer = before.state.joined(DetectorState.fresh(1))
+    alone = seal_day(before.state, before.segment, SegmentDay(today, 4))
+    joined = seal_day(with_newcomer, before.segment, SegmentDay(np.append(today, 9000.0), 4))
+    assert joined.segment == alone.segment
+
+
+def test_a_drop_of_one_account_raises_an_alarm_once_in_four_weeks() -> None:
+    counts = np.full((6, 120), 20.0)
+    counts[0, 80:] = 4.0
+    alarms = [number for number, day in enumerate(sealed_days(counts)) if day.result.alarm[0]]
+    assert 80 < alarms[0] <= 94
+    assert all(later - earlier >= 28 for earlier, later in pairwise(alarms))
+
+
+def test_a_holiday_of_the_whole_segment_raises_no_alarm() -> None:
+    counts = np.full((12, 100), 20.0)
+    counts[:, 80:90] = 4.0
+    assert not any(day.result.alarm.any() for day in sealed_days(counts))
+
+
+def test_a_silent_week_in_a_gap_of_days_lowers_the_ratio_every_day() -> None:
+    counts = np.full((6, 90), 20.0)
+    counts[0, 80:87] = 0.0
+    ratios = [day.result.ratio[0] for day in sealed_days(counts)[79:87]]
+    assert ratios == sorted(ratios, reverse=True)
+
+
+def test_a_suspended_account_keeps_its_state_while_others_are_sealed() -> None:
+    state = sealed_days(busy_segment())[-1].state
+    active = np.arange(1, 8)
+    sealed = seal_day(state.take(active), SegmentState(), SegmentDay(np.zeros(7), 2)).state
+    after = state.put(active, sealed)
+    assert after.to_rows()[0] == state.to_rows()[0]
+    assert after.to_rows()[1:] == sealed.to_rows()
+
+
+def test_an_accepted_new_normal_is_a_ratio_of_one_and_stays_quiet() -> None:
+    counts = np.full((6, 100), 20.0)
+    counts[0, 80:] = 8.0
+    dropped = sealed_days(counts)[-1]
+    assert dropped.result.ratio[0] < 0.6
+    after = accept_new_normal(dropped.state)
+    for weekday in range(7):
+        day = seal_day(after, dropped.segment, SegmentDay(counts[:, -1], weekday))
+        after = day.state
+        assert day.result.probability[0] < 0.69
+    assert day.result.ratio[0] > 0.75
+
+
+def test_states_survive_storage_as_lists_of_numbers() -> None:
+    state = sealed_days(busy_segment())[-1].state
+    rows = state.to_rows()
+    assert {len(row) for row in rows} == {FLOATS_PER_ACCOUNT}
+    assert DetectorState.from_rows(rows).to_rows() == rows
+    assert len(DetectorState.fresh(0)) == 0
+
+
+def test_a_row_of_another_length_is_refused_with_advice() -> None:
+    with pytest.raises(ValueError, match="rebuild it from daily counts"):
+        DetectorState.from_rows([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("counts", [[-1.0], [np.nan], [1.0, 2.0]])
+def test_counts_that_cannot_be_are_refused(counts: list[float]) -> None:
+    with pytest.raises(ValueError, match="counts"):
+        seal_day(DetectorState.fresh(1), SegmentState(), SegmentDay(np.array(counts), 0))
+
+
+def test_an_empty_segment_learns_nothing() -> None:
+    sealed = seal_day(DetectorState.fresh(0), SegmentState(), SegmentDay(np.array([]), 0))
+    assert sealed.segment == SegmentState()

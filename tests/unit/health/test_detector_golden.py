@@ -1,0 +1,79 @@
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.health.domain.detector import SegmentDay, seal_day
+from services.health.domain.detector_state import DayTally, DetectorState, Floats, SegmentState
+
+SMALL = Path(__file__).with_name("gpr_small.json")
+
+
+@dataclass
+class Outcome:
+    ratio: Floats
+    probability: Floats
+    alarms: list[list[int]] = field(default_factory=list)
+
+
+def run_golden(accounts: list[dict[str, Any]]) -> Outcome:
+    """Peers per segment, one weekday shape for all of them, as the golden files were made."""
+    counts = np.array([account["daily"] for account in accounts], dtype=np.float64)
+    names = sorted({account["segment"] for account in accounts})
+    groups = [
+        np.array([i for i, a in enumerate(accounts) if a["segment"] == name]) for name in names
+    ]
+    states = [DetectorState.fresh(len(group)) for group in groups]
+    outcome = Outcome(np.zeros_like(counts), np.zeros_like(counts), [[] for _ in accounts])
+    shape = SegmentState()
+    for day in range(counts.shape[1]):
+        tally = DayTally()
+        for number, group in enumerate(groups):
+            today = SegmentDay(counts[group, day], day % 7, alarm_at=0.69)
+            sealed = seal_day(states[number], shape, today)
+            states[number] = sealed.state
+            tally += sealed.tally
+            outcome.ratio[group, day] = sealed.result.ratio
+            outcome.probability[group, day] = sealed.result.probability
+            for account in group[sealed.result.alarm]:
+                outcome.alarms[account].append(day)
+        shape = shape.learn(day % 7, tally)
+    return outcome
+
+
+def test_six_accounts_give_the_ratios_probabilities_and_alarms_of_a_plain_implementation() -> None:
+    golden = json.loads(SMALL.read_text(encoding="utf-8"))
+    outcome = run_golden(golden["accounts"])
+    expected = [account["expected"] for account in golden["accounts"]]
+    days = golden["days"]
+    np.testing.assert_allclose(outcome.ratio[:, days], [e["R"] for e in expected], atol=1e-6)
+    np.testing.assert_allclose(outcome.probability[:, days], [e["P"] for e in expected], atol=1e-6)
+    assert outcome.alarms == [e["alarm"] for e in expected]
+    assert any(outcome.alarms)
+
+
+def test_the_projects_golden_accounts_are_reproduced() -> None:
+    folder = os.environ.get("TENURE_DATA")
+    if folder is None:
+        pytest.skip("TENURE_DATA does not name the folder that holds gpr_golden.json")
+    golden = json.loads((Path(folder) / "gpr_golden.json").read_text(encoding="utf-8"))
+    outcome = run_golden(golden["accounts"])
+    expected = [account["expected"] for account in golden["accounts"]]
+    ratio = np.array([e["R"] for e in expected], dtype=np.float64)
+    probability = np.array([e["P"] for e in expected], dtype=np.float64)
+    first = 28
+    assert np.isnan(ratio[:, :first]).all()
+    np.testing.assert_allclose(
+        outcome.ratio[:, first:], ratio[:, first:], atol=golden["tolerance"]["R"], rtol=0
+    )
+    np.testing.assert_allclose(
+        outcome.probability[:, first:],
+        probability[:, first:],
+        atol=golden["tolerance"]["P"],
+        rtol=0,
+    )
+    assert outcome.alarms == [e["alarm"] for e in expected]

@@ -1,0 +1,173 @@
+import pytest
+
+from services.health.domain.profile import Severity, SignalRule
+from services.health.domain.reasons import (
+    DropReading,
+    SilenceReading,
+    can_monitor,
+    low_score,
+    low_score_risk_rule,
+    signal_risk,
+    signal_risk_rule,
+    silence,
+    usage_dip,
+    usage_drop,
+)
+from services.health.domain.risk import Opened, Recovered, Stage, decide
+from services.health.domain.score import Band, Signal, score_account
+from tests.builders.health import NOW, days_ago, default_profile, evidence
+
+PROFILE = default_profile()
+
+
+def reading(
+    ratio: float = 0.52,
+    probability: float = 0.91,
+    *,
+    alarm: bool = True,
+    ready: bool = True,
+    level: float = 10,
+) -> DropReading:
+    return DropReading(ratio, probability, alarm, ready, 0.97, level)
+
+
+def rule_for(reason: str) -> SignalRule:
+    return next(rule for rule in PROFILE.signal_rules if rule.reason == reason)
+
+
+def test_a_usage_drop_is_told_in_words_for_people() -> None:
+    found = usage_drop("acme", reading(), PROFILE.drop)
+    assert found.explanation == (
+        "Usage at 52 % of what is normal for this account on these weekdays; similar customers "
+        "are at 97 %; 91 % sure it is down by more than 30 %."
+    )
+    assert found.suggestion
+    assert (found.stage, found.severity) == (Stage.PRESENT, Severity.MEDIUM)
+
+
+@pytest.mark.parametrize(
+    ("seen", "stage"),
+    [
+        (reading(alarm=False), Stage.LINGERING),
+        (reading(0.84, 0.3, alarm=False), Stage.LINGERING),
+        (reading(0.9, 0.6, alarm=False), Stage.LINGERING),
+        (reading(0.9, 0.3, alarm=False), Stage.GONE),
+        (reading(level=1.2), Stage.LINGERING),
+        (reading(1.0, 0.3, alarm=False, ready=False), Stage.LINGERING),
+    ],
+)
+def test_a_usage_drop_ends_only_when_ratio_and_probability_say_so(
+    seen: DropReading, stage: Stage
+) -> None:
+    assert usage_drop("acme", seen, PROFILE.drop).stage is stage
+
+
+def test_under_ten_events_a_week_there_is_too_little_usage_to_monitor() -> None:
+    assert not can_monitor(reading(level=1.2), PROFILE.drop)
+    assert can_monitor(reading(level=1.5), PROFILE.drop)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "severity"),
+    [(0.1, Severity.CRITICAL), (0.4, Severity.HIGH), (0.6, Severity.MEDIUM), (0.75, Severity.LOW)],
+)
+def test_a_deeper_drop_is_more_severe(ratio: float, severity: Severity) -> None:
+    assert usage_drop("acme", reading(ratio), PROFILE.drop).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("days", "active", "working", "stage"),
+    [
+        (13, 18, 20, Stage.GONE),
+        (14, 18, 20, Stage.PRESENT),
+        (14, 12, 20, Stage.PRESENT),
+        (14, 11, 20, Stage.LINGERING),
+        (14, 10, 10, Stage.LINGERING),
+        (0, 18, 20, Stage.GONE),
+    ],
+)
+def test_silence_is_a_risk_only_for_who_used_to_come(
+    days: int, active: int, working: int, stage: Stage
+) -> None:
+    found = silence("acme", SilenceReading(days, active, working), PROFILE.silence)
+    assert found.stage is stage
+
+
+def test_twice_the_silence_is_critical() -> None:
+    found = silence("acme", SilenceReading(28, 18, 20), PROFILE.silence)
+    assert found.severity is Severity.CRITICAL
+    assert found.explanation.startswith("28 days' silence")
+
+
+@pytest.mark.parametrize(
+    ("last", "before", "stage"),
+    [
+        (80, 100, Stage.PRESENT),
+        (81, 100, Stage.LINGERING),
+        (96, 100, Stage.GONE),
+        (1, 19, Stage.LINGERING),
+        (5, 0, Stage.GONE),
+    ],
+)
+def test_a_week_a_fifth_below_the_one_before_is_worth_watching(
+    last: float, before: float, stage: Stage
+) -> None:
+    found = usage_dip("acme", last, before, PROFILE.dip)
+    assert found.stage is stage
+    assert found.severity is Severity.LOW
+
+
+def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_risk() -> None:
+    rule = rule_for("cancellation_intent")
+    visits = [Signal("cancellation_page_visited", days_ago(day)) for day in (1, 3)]
+    assert signal_risk("acme", visits[:1], rule, NOW).stage is Stage.LINGERING
+    found = signal_risk("acme", visits, rule, NOW)
+    assert found.stage is Stage.PRESENT
+    assert "2 times in 7 days" in found.explanation
+
+
+def test_a_new_champion_closes_the_risk_of_the_one_who_left() -> None:
+    rule = rule_for("champion_left")
+    left, named = Signal("champion_left", days_ago(5)), Signal("champion_named", days_ago(1))
+    opened = decide(None, signal_risk("acme", [left], rule, NOW), NOW, signal_risk_rule(rule))
+    assert isinstance(opened, Opened)
+    over = signal_risk("acme", [left, named], rule, NOW)
+    assert isinstance(decide(opened.risk, over, NOW, signal_risk_rule(rule)), Recovered)
+
+
+def test_a_payment_that_fails_again_after_recovery_counts_again() -> None:
+    rule = rule_for("payment_failed")
+    story = [
+        Signal("payment_failed", days_ago(9)),
+        Signal("payment_recovered", days_ago(6)),
+        Signal("payment_failed", days_ago(2)),
+    ]
+    assert signal_risk("acme", story[:2], rule, NOW).stage is Stage.GONE
+    assert signal_risk("acme", story, rule, NOW).stage is Stage.PRESENT
+
+
+def test_a_signal_without_an_end_fades_after_two_half_lives() -> None:
+    rule = rule_for("funding_round")
+    assert signal_risk("acme", [Signal("funding_round", days_ago(179))], rule, NOW).stage is (
+        Stage.LINGERING
+    )
+    assert signal_risk("acme", [Signal("funding_round", days_ago(181))], rule, NOW).stage is (
+        Stage.GONE
+    )
+
+
+def test_a_low_score_needs_a_second_window_and_names_the_largest_losses() -> None:
+    score = score_account(PROFILE, evidence(usage_ratio=0.2, active_users_ratio=0.2), NOW)
+    found = low_score("acme", Band.AT_RISK, score, PROFILE.low_score)
+    assert found.stage is Stage.PRESENT
+    assert "usage ratio (19 of 20)" in found.explanation
+    assert low_score_risk_rule(PROFILE.low_score).confirmations == 2
+
+
+@pytest.mark.parametrize(
+    ("band", "stage"),
+    [(Band.UNKNOWN, Stage.LINGERING), (Band.WATCH, Stage.GONE), (Band.HEALTHY, Stage.GONE)],
+)
+def test_an_unknown_band_neither_opens_nor_closes_a_low_score(band: Band, stage: Stage) -> None:
+    score = score_account(PROFILE, evidence(), NOW)
+    assert low_score("acme", band, score, PROFILE.low_score).stage is stage

@@ -1,0 +1,127 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.health.domain.score import (
+    Band,
+    Evidence,
+    Observation,
+    Signal,
+    band_after,
+    score_account,
+)
+from services.health.domain.score import diff as points_between
+from tests.builders.health import NOW, days_ago, default_profile, evidence
+
+PROFILE = default_profile()
+INPUTS = [one.name for dimension in PROFILE.dimensions for one in dimension.inputs]
+SIGNALS = sorted({s for d in PROFILE.dimensions for one in d.inputs for s in one.signals})
+
+any_evidence = st.builds(
+    Evidence,
+    st.dictionaries(
+        st.sampled_from(INPUTS),
+        st.builds(Observation, st.floats(0, 30), st.floats(0, 400).map(days_ago)),
+    ),
+    st.lists(
+        st.builds(
+            Signal,
+            st.sampled_from(SIGNALS),
+            st.floats(0, 400).map(days_ago),
+            st.none() | st.floats(0, 10),
+        ),
+        max_size=6,
+    ).map(tuple),
+)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(before=any_evidence, after=any_evidence)
+def test_points_add_up_to_the_score_and_changes_to_its_difference(
+    before: Evidence, after: Evidence
+) -> None:
+    old, new = (score_account(PROFILE, one, NOW) for one in (before, after))
+    assert math.fsum(line.points for line in new.lines) == pytest.approx(new.value, abs=1e-9)
+    assert math.fsum(line.max_points for line in new.lines) == pytest.approx(100)
+    changed = math.fsum(change.points for change in points_between(old, new))
+    assert changed == pytest.approx(new.value - old.value, abs=1e-9)
+    assert 0 <= new.value <= 100
+    assert 0 <= new.coverage <= 1
+
+
+def test_an_account_nobody_knows_scores_half_with_no_coverage_and_is_unknown() -> None:
+    score = score_account(PROFILE, evidence(), NOW)
+    assert score.value == pytest.approx(50)
+    assert score.coverage == 0
+    assert band_after(Band.HEALTHY, 10.0, score.coverage, PROFILE) is Band.UNKNOWN
+
+
+def test_product_usage_alone_is_enough_for_a_band_in_the_shipped_profile() -> None:
+    usage = evidence(usage_ratio=1.0, active_users_ratio=1.0, days_since_activity=0)
+    score = score_account(PROFILE, usage, NOW)
+    assert score.coverage == pytest.approx(0.40)
+    assert band_after(None, score.value, score.coverage, PROFILE) is Band.WATCH
+
+
+def test_a_signal_moves_half_as_many_points_after_its_half_life() -> None:
+    nobody = score_account(PROFILE, evidence(), NOW).value
+    fresh = score_account(PROFILE, evidence(Signal("champion_left", NOW)), NOW).value
+    later = score_account(PROFILE, evidence(Signal("champion_left", days_ago(90))), NOW).value
+    assert nobody - later == pytest.approx((nobody - fresh) / 2)
+
+
+def test_the_latest_signal_speaks_and_at_the_same_moment_the_worse() -> None:
+    failed, paid = (Signal(kind, days_ago(5)) for kind in ("payment_failed", "payment_succeeded"))
+    recovered = Signal("payment_recovered", days_ago(1))
+    ordered = [
+        score_account(PROFILE, evidence(*s), NOW).value for s in ((failed, paid), (paid, failed))
+    ]
+    only_failed = score_account(PROFILE, evidence(failed), NOW).value
+    assert ordered == [only_failed, only_failed]
+    assert score_account(PROFILE, evidence(failed, recovered), NOW).value > only_failed
+
+
+def test_a_line_says_value_baseline_age_and_whether_it_was_observed() -> None:
+    seen = Observation(0.5, days_ago(2), "of its own normal")
+    score = score_account(PROFILE, Evidence({"usage_ratio": seen}), NOW)
+    line = next(line for line in score.lines if line.metric == "usage_ratio")
+    assert (line.dimension, line.value, line.baseline) == ("usage", 0.5, "of its own normal")
+    assert line.age_days == pytest.approx(2)
+    assert line.observed
+    assert line.max_points == pytest.approx(20)
+    assert not next(line for line in score.lines if line.metric == "nps").observed
+
+
+def test_a_difference_names_only_what_changed_largest_first() -> None:
+    before = score_account(PROFILE, evidence(usage_ratio=1.0), NOW)
+    after = score_account(PROFILE, evidence(Signal("payment_failed", NOW), usage_ratio=0.3), NOW)
+    assert [change.metric for change in points_between(before, after)] == [
+        "usage_ratio",
+        "payments",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("previous", "score", "band"),
+    [
+        (None, 49.9, Band.AT_RISK),
+        (None, 50.0, Band.WATCH),
+        (None, 75.0, Band.HEALTHY),
+        (Band.UNKNOWN, 49.9, Band.AT_RISK),
+        (Band.AT_RISK, 54.9, Band.AT_RISK),
+        (Band.AT_RISK, 55.0, Band.WATCH),
+        (Band.WATCH, 45.0, Band.WATCH),
+        (Band.WATCH, 44.9, Band.AT_RISK),
+        (Band.WATCH, 79.9, Band.WATCH),
+        (Band.WATCH, 80.0, Band.HEALTHY),
+        (Band.HEALTHY, 70.0, Band.HEALTHY),
+        (Band.HEALTHY, 69.9, Band.WATCH),
+        (Band.HEALTHY, 20.0, Band.AT_RISK),
+    ],
+)
+def test_a_band_is_left_only_five_points_past_its_edge(
+    previous: Band | None, score: float, band: Band
+) -> None:
+    assert band_after(previous, score, 1.0, PROFILE) is band

@@ -70,6 +70,10 @@ class Courier(Generic[_Load]):
         await self._carry(database, load)
         return True
 
+    def wake(self) -> None:
+        """Look for work at once, without waiting for the next look."""
+        self._news.set()
+
     async def _next(self, database: Database) -> _Load | None:
         """Lease one; of those who find nothing, one at a time asks the database."""
         async with self._asking:
@@ -109,7 +113,7 @@ class Courier(Generic[_Load]):
     def _hook(self, database: Database) -> None:
         """Hear of commits that said something: they may have left something to send."""
         if self._hooked is not database:
-            database.after_emit(self._news.set)
+            database.after_emit(self.wake)
             self._hooked = database
 
 

@@ -69,6 +69,18 @@ async def apply_topics(bootstrap: str, topics: list[Topic]) -> dict[str, str]:
         await admin.close()
 
 
+async def describe_topics(bootstrap: str) -> dict[str, int]:
+    """Return the topics there are, with the number of their partitions."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+    await admin.start()
+    try:
+        names = await admin.list_topics()
+        found = await admin.describe_topics(list(names))
+        return {topic["topic"]: len(topic["partitions"]) for topic in found}
+    finally:
+        await admin.close()
+
+
 async def delete_topics(bootstrap: str, names: list[str]) -> None:
     """Delete topics and all they hold; those that do not exist are passed over."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
@@ -125,16 +137,10 @@ def _replication(value: Any) -> int:
 
 
 async def _create(admin: AIOKafkaAdminClient, topic: Topic) -> str:
-    answer = await admin.create_topics(
-        [
-            NewTopic(
-                name=topic.name,
-                num_partitions=topic.partitions,
-                replication_factor=topic.replication,
-                topic_configs=dict(topic.config),
-            )
-        ]
-    )
+    wanted = NewTopic(topic.name, topic.partitions, 1, topic_configs=dict(topic.config))
+    # The constructor refuses the broker's default, which the protocol allows.
+    wanted.replication_factor = topic.replication
+    answer = await admin.create_topics([wanted])
     for _name, code, *message in answer.topic_errors:
         if code == TopicAlreadyExistsError.errno:
             return "exists"

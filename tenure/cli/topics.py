@@ -34,8 +34,10 @@ def apply(
     """
     try:
         outcome = asyncio.run(_apply(bootstrap(broker), file, wait))
-    except (*BROKER_ERRORS, Refusal) as error:
-        fail(explain(error))
+    except BROKER_ERRORS as error:
+        fail(f"the broker does not answer: {explain(error)}")
+    except Refusal as refusal:
+        fail(explain(refusal))
     rows = [{"topic": name, "outcome": what} for name, what in outcome.items()]
     if as_json:
         print_json({"topics": rows})

@@ -23,13 +23,18 @@ def tail(log: Path, lines: int = _TAIL_LINES) -> str:
 def descendants(pid: int) -> list[int]:
     """List children, grandchildren and so on of `pid`; empty where there is no /proc."""
     found: list[int] = []
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in listing.read_text(encoding="ascii").split()]
-        except OSError:
-            continue  # the thread ended between the listing and the look
-        for child in children:
-            found += [child, *descendants(child)]
+    for child in _children(pid):
+        found += [child, *descendants(child)]
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += [int(child) for child in listing.read_text(encoding="ascii").split()]
+    except OSError:
+        return found  # it, or one of its threads, ended while we looked
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
-from services.notifications.domain.kinds import checked_patterns, matches
+from services.notifications.domain.kinds import UnknownEvent, checked_patterns, matches
 from services.notifications.domain.message import Notice
 from services.notifications.domain.person import Role
 from services.notifications.domain.severity import Severity
@@ -51,7 +51,7 @@ class RuleBook:
             window = timedelta(hours=document["window_hours"])
             rules = tuple(_rule(entry, window) for entry in document["rules"])
             return cls(f"{document['name']}-{document['version']}", window, rules)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, UnknownEvent) as error:
             raise BadRuleBookError(f"{type(error).__name__}: {error}") from error
 
 

@@ -1,0 +1,5 @@
+"""tenure demo."""
+
+
+def demo() -> None:
+    """Play a story."""

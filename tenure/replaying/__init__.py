@@ -1,0 +1,1 @@
+"""Replay: past usage from a file, on the same road as live events."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -32,10 +33,13 @@ TEMPLATE = "tenure_test_template"
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Stack]:
+def stack() -> Iterator[stacks.Stack]:
     kind = os.environ.get("TENURE_TEST_STACK", "embedded")
-    with stacks.start(kind, tmp_path_factory.mktemp("stack")) as started:
-        yield started
+    # Not pytest's own folder: as root, Postgres runs as a user who could not enter it.
+    with TemporaryDirectory(prefix="tenure-") as folder:
+        Path(folder).chmod(0o755)
+        with stacks.start(kind, Path(folder)) as started:
+            yield started
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -64,8 +64,10 @@ class Courier(Generic[_Load]):
         self._hook(database)
         load = await self._next(database)
         if load is None:
+            # Not wait_for: in Python 3.11 it can swallow a cancellation.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _POLL_SECONDS)
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._news.wait()
             return True
         await self._carry(database, load)
         return True

@@ -57,6 +57,11 @@ class InboxFeed:
         self._is_closed = False
         database.after_emit(self._news.set)
 
+    @property
+    def watchers(self) -> int:
+        """How many streams are open."""
+        return len(self._watchers)
+
     async def items(self, recipient: str, after: int) -> AsyncIterator[Item]:
         """Yield what comes to an inbox after an item, for as long as it is listened to."""
         async with self._watching(_Watcher(recipient, after)) as watcher:
@@ -96,8 +101,10 @@ class InboxFeed:
 
     async def _run(self) -> None:
         while True:
+            # Not wait_for: in Python 3.11 it can swallow a cancellation.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _POLL_SECONDS)
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._news.wait()
             self._news.clear()
             try:
                 await self._look()

@@ -33,7 +33,8 @@ async def resolve(host: str, port: int) -> Sequence[IPAddress]:
         return list(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
 
     loop = asyncio.get_running_loop()
-    return await asyncio.wait_for(loop.run_in_executor(_LOOKUPS, look_up), _LOOKUP_SECONDS)
+    async with asyncio.timeout(_LOOKUP_SECONDS):
+        return await loop.run_in_executor(_LOOKUPS, look_up)
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):

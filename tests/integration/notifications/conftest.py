@@ -1,6 +1,7 @@
 """What the tests of notifications share: ears, couriers, receivers and a view of the log."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -14,10 +15,35 @@ from services.notifications.listeners import LISTENERS
 from services.notifications.settings import SmtpServer
 from shared.contracts.event import Event, Fact
 from shared.db.transaction import Database
+from shared.kernel.clock import FixedClock
 from tenure.demo.receivers import SmtpSink, WebhookReceiver
 
 Hear = Callable[..., Awaitable[list[Event]]]
 Rows = Callable[[str], Awaitable[list[dict[str, Any]]]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The service as a test of its sending handles it."""
+
+    database: Database
+    clock: FixedClock
+    api: httpx.AsyncClient
+    hear: Hear
+    rows: Rows
+
+    async def add_endpoint(self, receiver: WebhookReceiver) -> dict[str, Any]:
+        """Make a receiver an endpoint that it trusts."""
+        answer = await self.api.post("webhook_endpoints", json={"url": receiver.url})
+        receiver.trust(answer.json()["secret"])
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def log(self, channel: str) -> list[dict[str, Any]]:
+        """Return the deliveries of a channel, oldest first."""
+        return await self.rows(
+            f"SELECT * FROM deliveries WHERE channel = '{channel}' ORDER BY created_at, id"
+        )
 
 
 @pytest_asyncio.fixture
@@ -87,4 +113,11 @@ def post(sink: SmtpSink) -> Courier[Any]:
 @pytest.fixture
 def hooks() -> Courier[Any]:
     """The courier of webhooks, without luck in its waits."""
-    return webhook_courier(WebhookSender(allow_private=True, total_seconds=1.0), jitter=lambda: 0.5)
+    return webhook_courier(WebhookSender(allow_private=True), jitter=lambda: 0.5)
+
+
+@pytest.fixture
+def desk(
+    database: Database, clock: FixedClock, api: httpx.AsyncClient, hear: Hear, rows: Rows
+) -> Desk:
+    return Desk(database, clock, api, hear, rows)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from services.notifications.domain.retry import wait_after
+from services.notifications.domain.retry import LAST_ATTEMPT, wait_after
 from services.notifications.domain.subscription import Channel
 from shared.kernel.errors import Conflict, NotFound
 
@@ -95,6 +95,11 @@ class Delivery:
     def awaits_an_owner(self) -> bool:
         """Whether it is meant for a role that nobody holds."""
         return self.recipient.startswith("role:")
+
+    @property
+    def has_run_out(self) -> bool:
+        """Whether it was leased once too often: no sender lived to tell what came of it."""
+        return self.attempts > LAST_ATTEMPT
 
     def after(self, outcome: Outcome, *, at: datetime, jitter: float) -> Self:
         """Return the delivery after an attempt: arrived, waiting for the next, or given up."""

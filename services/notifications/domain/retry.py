@@ -23,6 +23,8 @@ WAITS: tuple[timedelta, ...] = tuple(
 )
 """The wait after the first failed attempt, the second and so on; 96 h in all."""
 
+LAST_ATTEMPT = len(WAITS) + 1
+
 _SPREAD = 0.1
 _LONGEST_ASKED = timedelta(hours=24)
 
@@ -33,7 +35,7 @@ def wait_after(attempt: int, *, jitter: float, asked: timedelta | None = None) -
     ``jitter`` in 0..1 spreads the wait over 90 % to 110 %, so that receivers that come back are
     not met by everything at once. ``asked`` is a receiver's Retry-After, obeyed up to 24 h.
     """
-    if attempt > len(WAITS):
+    if attempt >= LAST_ATTEMPT:
         return None
     planned = WAITS[attempt - 1] * (1 - _SPREAD + 2 * _SPREAD * jitter)
     return planned if asked is None else max(planned, min(asked, _LONGEST_ASKED))

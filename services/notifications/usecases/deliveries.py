@@ -41,12 +41,12 @@ class WebhookParcel:
 
 async def pick_up_mail(tx: Transaction, busy: Sequence[str]) -> Parcel | None:
     """Lease the e-mail that is due the longest; None when none is."""
-    return await deliveries.claim(tx, Channel.EMAIL, busy=busy)
+    return await _pick_up(tx, Channel.EMAIL, busy)
 
 
 async def pick_up_webhook(tx: Transaction, busy: Sequence[str]) -> WebhookParcel | None:
     """Lease the webhook that is due the longest, passing over endpoints that are no more."""
-    while parcel := await deliveries.claim(tx, Channel.WEBHOOK, busy=busy):
+    while parcel := await _pick_up(tx, Channel.WEBHOOK, busy):
         endpoint_id = UUID(parcel.delivery.recipient)
         endpoint = await endpoints.by_id(tx, endpoint_id)
         if endpoint is not None and endpoint.is_enabled:
@@ -109,6 +109,16 @@ async def replay(tx: Transaction, delivery_id: UUID) -> Delivery:
             raise EndpointDisabled
     await deliveries.save(tx, after)
     return after
+
+
+async def _pick_up(tx: Transaction, channel: Channel, busy: Sequence[str]) -> Parcel | None:
+    """Lease the delivery that is due the longest; give up those that no sender survives."""
+    while parcel := await deliveries.claim(tx, channel, busy=busy):
+        if not parcel.delivery.has_run_out:
+            return parcel
+        cursed = Missed("no attempt ended; the sender died each time", is_final=True)
+        await record(tx, parcel, cursed, jitter=0)
+    return None
 
 
 def _emit_failed(tx: Transaction, parcel: Parcel, after: Delivery) -> None:

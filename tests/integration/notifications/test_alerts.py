@@ -1,9 +1,11 @@
 """Who is told, once, and who is told later."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from services.notifications.domain.person import Person
 from services.notifications.jobs import deliver_held
 from shared.contracts.onboarding import OwnerRemoved
 from shared.db.transaction import Database
@@ -135,6 +137,17 @@ async def test_an_alarm_without_an_owner_waits_and_goes_to_the_first_one(
     }
 
 
+async def test_an_owner_and_an_alarm_that_meet_do_not_miss_each_other(
+    hear: Hear, rows: Rows
+) -> None:
+    accounts = [f"account-{number}" for number in range(10)]
+    alarms = [hear(risk_opened(account)) for account in accounts]
+    owners = [hear(owner_assigned(ANA, account_id=account)) for account in accounts]
+    meetings = zip(owners, alarms, strict=True)
+    await asyncio.gather(*(each for meeting in meetings for each in meeting))
+    assert await inbox(rows) == [(ANA.email, "risk.opened")] * 10
+
+
 async def test_a_later_owner_hears_only_of_what_is_still_open(hear: Hear, rows: Rows) -> None:
     await hear(risk_opened(), risk_recovered(), owner_assigned(ANA))
     assert await inbox(rows) == []
@@ -153,7 +166,7 @@ async def test_a_second_owner_is_not_told_what_the_first_was(hear: Hear, rows: R
 
 @pytest.mark.parametrize("who", [ANA, BEN])
 async def test_after_an_owner_left_an_alarm_waits_for_the_next(
-    hear: Hear, rows: Rows, who: object
+    hear: Hear, rows: Rows, who: Person
 ) -> None:
     removed = OwnerRemoved(account_id="acme", role="csm", email=ANA.email)
     await hear(owner_assigned(ANA), removed, risk_opened(), owner_assigned(who))

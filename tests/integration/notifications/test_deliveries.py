@@ -192,6 +192,20 @@ async def test_a_lease_that_ran_out_is_taken_over_under_the_same_id(
     assert (delivery["status"], delivery["attempts"]) == ("delivered", 2)
 
 
+async def test_a_delivery_that_no_sender_survives_is_given_up(desk: Desk) -> None:
+    async with WebhookReceiver() as receiver:
+        await desk.add_endpoint(receiver)
+    await desk.hear(risk_opened())
+    for _ in range(14):
+        async with desk.database.transaction() as tx:
+            last = await pick_up_webhook(tx, [])
+        desk.clock.advance(timedelta(seconds=31))
+    assert last is None
+    (failed,) = await desk.log("webhook")
+    assert failed["status"] == "failed"
+    assert (await desk.rows(SAID))[-1]["type"].endswith("notification_failed.v1")
+
+
 async def test_who_lost_the_lease_records_nothing(desk: Desk, receiver: WebhookReceiver) -> None:
     await desk.add_endpoint(receiver)
     await desk.hear(risk_opened())

@@ -9,8 +9,7 @@ import pytest
 
 from services.health.domain.detector import SegmentDay, seal_day
 from services.health.domain.detector_state import DayTally, DetectorState, Floats, SegmentState
-
-SMALL = Path(__file__).with_name("gpr_small.json")
+from tests.unit.health import plain_gpr
 
 
 @dataclass
@@ -45,14 +44,29 @@ def run_golden(accounts: list[dict[str, Any]]) -> Outcome:
     return outcome
 
 
-def test_six_accounts_give_the_ratios_probabilities_and_alarms_of_a_plain_implementation() -> None:
-    golden = json.loads(SMALL.read_text(encoding="utf-8"))
-    outcome = run_golden(golden["accounts"])
-    expected = [account["expected"] for account in golden["accounts"]]
-    days = golden["days"]
-    np.testing.assert_allclose(outcome.ratio[:, days], [e["R"] for e in expected], atol=1e-6)
-    np.testing.assert_allclose(outcome.probability[:, days], [e["P"] for e in expected], atol=1e-6)
-    assert outcome.alarms == [e["alarm"] for e in expected]
+def generated(accounts: int, days: int) -> list[dict[str, Any]]:
+    """Poisson counts with weekdays, a quiet week for all, and a drop of every third account."""
+    random = np.random.default_rng(20260302)
+    weekday = np.array([1.2, 1.1, 1.0, 1.1, 0.9, 0.3, 0.2])
+    made = []
+    for number in range(accounts):
+        level = 4.0 * 1.6 ** (number % 6)
+        factor = np.ones(days)
+        factor[70:77] = 0.4
+        factor[100:] *= 0.25 if number % 3 == 0 else 1.0
+        daily = random.poisson(level * weekday[np.arange(days) % 7] * factor)
+        made.append({"segment": f"s{number % 2}", "daily": daily.tolist()})
+    return made
+
+
+@pytest.mark.parametrize("accounts", [3, 12])
+def test_ratios_probabilities_and_alarms_are_those_of_a_plain_implementation(accounts: int) -> None:
+    data = generated(accounts, 150)
+    outcome = run_golden(data)
+    expected = plain_gpr.expected({"accounts": data})
+    np.testing.assert_allclose(outcome.ratio, [e.ratios for e in expected], atol=1e-9)
+    np.testing.assert_allclose(outcome.probability, [e.probabilities for e in expected], atol=1e-9)
+    assert outcome.alarms == [e.alarms for e in expected]
     assert any(outcome.alarms)
 
 

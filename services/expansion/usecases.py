@@ -16,7 +16,14 @@ from services.expansion.domain.opportunity import (
 )
 from services.expansion.domain.utilisation import Usage, Utilisation
 from shared.contracts.event import Fact
-from shared.contracts.expansion import LimitApproaching, OpportunityOpened, OpportunityWithheld
+from shared.contracts.expansion import (
+    LimitApproaching,
+    OpportunityLapsed,
+    OpportunityLost,
+    OpportunityOpened,
+    OpportunityWithheld,
+    OpportunityWon,
+)
 from shared.db import timers
 from shared.db.transaction import Transaction
 from shared.kernel.ids import new_id
@@ -88,6 +95,7 @@ async def decide_opportunity(
         raise OpportunityNotFound
     after = before.decided(decision, at=tx.now)
     await storage.keep_opportunity(tx, after)
+    tx.emit(_decided(after))
     return after
 
 
@@ -148,6 +156,8 @@ def _say(tx: Transaction, before: Opportunity | None, after: Opportunity) -> Non
         tx.emit(_opened(after))
     elif after.status == "withheld":
         tx.emit(_withheld(after))
+    elif after.status == "lapsed":
+        tx.emit(_lapsed(after))
 
 
 async def _hold(tx: Transaction, before: Account, account: Account) -> None:
@@ -199,5 +209,24 @@ def _withheld(opportunity: Opportunity) -> Fact:
         kind=opportunity.kind,
         because=opportunity.because,
         until=opportunity.until,
+        explanation=opportunity.explanation,
+    )
+
+
+def _decided(opportunity: Opportunity) -> Fact:
+    fact = OpportunityWon if opportunity.status == "won" else OpportunityLost
+    return fact(
+        account_id=opportunity.account_id,
+        opportunity_id=str(opportunity.opportunity_id),
+        kind=opportunity.kind,
+        because=opportunity.close_reason,
+    )
+
+
+def _lapsed(opportunity: Opportunity) -> Fact:
+    return OpportunityLapsed(
+        account_id=opportunity.account_id,
+        opportunity_id=str(opportunity.opportunity_id),
+        kind=opportunity.kind,
         explanation=opportunity.explanation,
     )

@@ -39,4 +39,38 @@ class OpportunityWithheld(Fact):
     explanation: str
 
 
-FACTS: tuple[type[Fact], ...] = (LimitApproaching, OpportunityOpened, OpportunityWithheld)
+class OpportunityWon(Fact):
+    """The customer bought; why, if somebody said."""
+
+    event_type: ClassVar[str] = "io.tenure.expansion.opportunity_won.v1"
+    opportunity_id: str
+    kind: str
+    because: str | None = None
+
+
+class OpportunityLost(Fact):
+    """The customer did not buy; why, if somebody said."""
+
+    event_type: ClassVar[str] = "io.tenure.expansion.opportunity_lost.v1"
+    opportunity_id: str
+    kind: str
+    because: str | None = None
+
+
+class OpportunityLapsed(Fact):
+    """The need was gone before it could be offered."""
+
+    event_type: ClassVar[str] = "io.tenure.expansion.opportunity_lapsed.v1"
+    opportunity_id: str
+    kind: str
+    explanation: str
+
+
+FACTS: tuple[type[Fact], ...] = (
+    LimitApproaching,
+    OpportunityOpened,
+    OpportunityWithheld,
+    OpportunityWon,
+    OpportunityLost,
+    OpportunityLapsed,
+)

@@ -58,9 +58,44 @@ class RenewalRestored(Fact):
     restored_at: datetime
 
 
+class ContractAmended(Fact):
+    """The term of a contract changed; its new end and notice date."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.contract_amended.v1"
+    contract_id: str
+    ends_on: date
+    notice_date: date
+    auto_renew: bool
+
+
+class RenewalWon(Fact):
+    """The customer renews; why, if somebody said."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.renewal_won.v1"
+    renewal_id: str
+    contract_id: str
+    amount_minor: int
+    currency: str
+    because: str | None = None
+
+
+class RenewalLost(Fact):
+    """The customer does not renew; why, if somebody said."""
+
+    event_type: ClassVar[str] = "io.tenure.renewals.renewal_lost.v1"
+    renewal_id: str
+    contract_id: str
+    amount_minor: int
+    currency: str
+    because: str | None = None
+
+
 FACTS: tuple[type[Fact], ...] = (
     ContractSigned,
+    ContractAmended,
     RenewalWindowOpened,
     RenewalAtRisk,
     RenewalRestored,
+    RenewalWon,
+    RenewalLost,
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.notifications.api.subscriptions import EventPattern
 from services.notifications.domain.delivery import Arrived
@@ -69,6 +69,13 @@ class EndpointChange(BaseModel):
     description: Description | None = None
     events: Events | None = None
     is_enabled: bool | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        values = [getattr(self, name) for name in self.model_fields_set]
+        if not values or None in values:
+            raise ValueError("Send at least one field, and leave out what stays")
+        return self
 
 
 class EndpointView(BaseModel):

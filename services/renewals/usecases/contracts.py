@@ -8,7 +8,7 @@ from services.renewals.domain.probability import Assessment
 from services.renewals.domain.renewal import Renewal
 from services.renewals.usecases.risks import count_open_risks
 from services.renewals.usecases.windows import drop_windows, set_windows
-from shared.contracts.renewals import ContractSigned
+from shared.contracts.renewals import ContractAmended, ContractSigned
 from shared.db.transaction import Transaction
 from shared.kernel.ids import new_id
 
@@ -49,6 +49,7 @@ async def amend_contract(tx: Transaction, before: Contract, change: TermChange) 
     if contract == before:
         return before
     await storage.save_contract(tx, contract)
+    tx.emit(_amended(contract))
     renewal = await storage.renewal_of_contract(tx, contract.account_id, contract.contract_id)
     if renewal is not None and renewal.is_undecided:
         await _move(tx, renewal, contract)
@@ -78,4 +79,14 @@ def _signed(contract: Contract) -> ContractSigned:
         seats=contract.seats,
         amount_minor=contract.amount.amount_minor,
         currency=contract.amount.currency,
+    )
+
+
+def _amended(contract: Contract) -> ContractAmended:
+    return ContractAmended(
+        account_id=contract.account_id,
+        contract_id=str(contract.contract_id),
+        ends_on=contract.term.ends_on,
+        notice_date=contract.term.notice_date,
+        auto_renew=contract.term.auto_renew,
     )

@@ -11,6 +11,7 @@ from services.renewals.domain.renewal import (
     RenewalNotFound,
 )
 from services.renewals.usecases.windows import drop_windows
+from shared.contracts.renewals import RenewalLost, RenewalWon
 from shared.db.transaction import Transaction
 
 
@@ -45,3 +46,16 @@ async def decide_renewal(tx: Transaction, before: Renewal, decision: Decision) -
     if save is not None:
         await storage.keep_save(tx, save.closed(decision.outcome, at=tx.now))
     await drop_windows(tx, renewal)
+    tx.emit(_decided(renewal, decision))
+
+
+def _decided(renewal: Renewal, decision: Decision) -> RenewalWon | RenewalLost:
+    fact = RenewalWon if decision.outcome == "won" else RenewalLost
+    return fact(
+        account_id=renewal.account_id,
+        renewal_id=str(renewal.renewal_id),
+        contract_id=str(renewal.contract_id),
+        amount_minor=renewal.amount.amount_minor,
+        currency=renewal.amount.currency,
+        because=decision.reason,
+    )

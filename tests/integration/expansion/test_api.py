@@ -74,6 +74,9 @@ async def test_an_open_opportunity_is_closed_once(
     assert (won.json()["status"], won.json()["closed_by"]) == ("won", "test")
     assert (again.status_code, again.json()["code"]) == (409, "opportunity_is_not_open")
     assert await hear(database, usage(24)) == []
+    async with database.transaction() as tx:
+        last = await tx.fetch_value("SELECT type FROM outbox ORDER BY seq DESC LIMIT 1")
+    assert last == "io.tenure.expansion.opportunity_won.v1"
 
 
 @pytest.mark.parametrize(

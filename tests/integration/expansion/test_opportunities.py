@@ -166,7 +166,7 @@ async def test_what_is_withheld_lapses_when_more_seats_are_bought(
     await hear(database, contract_signed(), risk_opened(), usage())
 
     bought = contract_signed(50, "two", starts_on=date(2026, 2, 1))
-    assert await hear(database, bought, risk_recovered()) == []
+    assert await hear(database, bought, risk_recovered()) == ["opportunity_lapsed"]
     (lapsed,) = await the_opportunities(database)
     assert lapsed.status == "lapsed"
 

@@ -147,6 +147,24 @@ async def test_an_endpoint_is_changed_from_the_version_that_was_read(
     assert problem(again) == (412, "precondition_failed")
 
 
+@pytest.mark.parametrize("change", [{}, {"url": None}, {"secret": "mine"}, {"events": ["risk"]}])
+async def test_a_change_that_makes_no_sense_is_refused(
+    api: httpx.AsyncClient, change: dict[str, Any]
+) -> None:
+    made = await api.post("webhook_endpoints", json={"url": "https://hooks.vendor.example/x"})
+    path = f"webhook_endpoints/{made.json()['id']}"
+    refused = await api.patch(path, json=change, headers={"If-Match": "*"})
+    assert refused.status_code == 422
+    assert (await api.get(path)).headers["etag"] == made.headers["etag"]
+
+
+async def test_text_that_cannot_be_stored_is_refused(api: httpx.AsyncClient) -> None:
+    body = {**RISKS, "recipient": {"email": "ben@vendor.example", "name": "B\0n"}}
+    assert (await api.post("subscriptions", json=body)).status_code == 422
+    nobody = await api.get("inbox", params={"recipient": "a\0@vendor.example"})
+    assert problem(nobody) == (422, "invalid_email")
+
+
 async def test_a_disabled_endpoint_gets_nothing_more(
     api: httpx.AsyncClient, hear: Hear, rows: Rows
 ) -> None:

@@ -182,6 +182,23 @@ async def test_a_persons_forecast_is_shown_beside(open_client: OpenClient) -> No
         assert bad.status_code == 422
 
 
+async def test_what_people_do_with_a_contract_and_its_renewal_is_said(
+    open_client: OpenClient, open_database: OpenDatabase
+) -> None:
+    client, database = await open_client("renewals", BOTH), await open_database("renewals")
+    contract = await sign(client)
+    change, version = {"ends_on": "2027-06-30"}, {"If-Match": '"1"'}
+    await client.patch(f"{CONTRACTS}/{contract['contract_id']}", json=change, headers=version)
+    renewal = await the_renewal(client)
+    path = f"/api/v1/accounts/acme/renewals/{renewal['renewal_id']}/close"
+    await client.post(path, json={"outcome": "lost"})
+
+    async with database.transaction() as tx:
+        rows = await tx.fetch_all("SELECT type FROM outbox ORDER BY seq")
+    said = [row["type"].rpartition("renewals.")[2] for row in rows]
+    assert said == ["contract_signed.v1", "contract_amended.v1", "renewal_lost.v1"]
+
+
 async def test_a_renewal_is_worked_and_closed_once(open_client: OpenClient) -> None:
     client = await open_client("renewals", BOTH)
     await sign(client)

@@ -1,0 +1,1 @@
+"""What the fault tests are made of: load, ledger, receivers, faults, and the checker."""

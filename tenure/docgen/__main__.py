@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _say(documents.write_goldens() if chosen.golden else documents.write())
     except (NoMarkers, documents.BrokenPromise) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error.detail}\n")
         return 1
     return 0
 

@@ -242,7 +242,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 class _Dumper(yaml.SafeDumper):
     """Writes long texts readably, and nothing as an alias: readers expect plain YAML."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the name is PyYAML's
         return True
 
 

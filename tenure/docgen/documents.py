@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from shared.contracts.registry import FACTS
+from shared.kernel.errors import Conflict
 from tenure.docgen import asyncapi, events_page, golden, openapi, readme
 
 ROOT = Path(__file__).parents[2]
 
 
-class BrokenPromise(ValueError):
+class BrokenPromise(Conflict):
     """An event type no longer keeps what its golden schema promises."""
 
 
@@ -28,7 +29,7 @@ def stale(root: Path = ROOT) -> list[str]:
     try:
         documents = generated(root)
     except readme.NoMarkers as error:
-        return [str(error)]
+        return [error.detail]
     run = "run `python -m tenure.docgen"
     return [
         *(f"{path}: stale; {run}`" for path in _differing(root, documents)),

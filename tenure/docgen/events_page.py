@@ -17,17 +17,16 @@ _HOUR = 3_600_000
 
 def render() -> str:
     """Return the page."""
-    parts = [
+    return _paragraphs(
         _page("envelope", fields=_field_table(ENVELOPE)),
-        "## Topics\n",
+        "## Topics",
         _topic_table(),
-        "\n## Who says what, and who hears it\n",
+        "## Who says what, and who hears it",
         event_table("#"),
         *(_publisher(publisher) for publisher in PUBLISHERS),
         _page("usage", example=_json(EXAMPLE_USAGE)),
         _page("reading"),
-    ]
-    return "\n".join(parts)
+    )
 
 
 def event_table(page: str) -> str:
@@ -42,23 +41,25 @@ def event_table(page: str) -> str:
 
 def _publisher(publisher: str) -> str:
     said = [_section(entry) for entry in entries() if entry.publisher == publisher]
-    return "\n".join([f"\n## {publisher}: `{topic_of(publisher)}`\n", *said])
+    return _paragraphs(f"## {publisher}: `{topic_of(publisher)}`", *said)
 
 
 def _section(entry: Entry) -> str:
-    heard = [f"- **{hearing.service}**: {hearing.does}" for hearing in entry.heard_by]
+    return _paragraphs(
+        f"### {entry.fact.__name__}",
+        f"`{entry.type}`",
+        entry.said,
+        f"Said by **{entry.publisher}**. {_heard(entry)}",
+        _field_table(entry.fields),
+        f"```json\n{_json(entry.example)}\n```",
+    )
+
+
+def _heard(entry: Entry) -> str:
+    if not entry.heard_by:
+        return "No service here listens."
     return "\n".join(
-        [
-            f"### {entry.fact.__name__}\n",
-            f"`{entry.type}`\n",
-            f"{entry.said}\n",
-            *([f"Said by **{entry.publisher}**. Heard by:\n", *heard, ""] if heard else []),
-            *([] if heard else [f"Said by **{entry.publisher}**. No service here listens.\n"]),
-            _field_table(entry.fields),
-            "```json",
-            _json(entry.example),
-            "```\n",
-        ]
+        ["Heard by:\n", *(f"- **{hearing.service}**: {hearing.does}" for hearing in entry.heard_by)]
     )
 
 
@@ -68,12 +69,12 @@ def _field_table(fields: Iterable[Field]) -> str:
         f"| {field.meaning} |"
         for field in fields
     ]
-    return "\n".join(["| Field | Type | Always there | Meaning |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(["| Field | Type | Always there | Meaning |", "|---|---|---|---|", *rows])
 
 
 def _topic_table() -> str:
     rows = [_topic_row(topic) for topic in sorted(read_topics(), key=lambda topic: topic.name)]
-    return "\n".join(["| Topic | Partitions | Kept for |", "|---|---|---|", *rows, ""])
+    return "\n".join(["| Topic | Partitions | Kept for |", "|---|---|---|", *rows])
 
 
 def _topic_row(topic: Topic) -> str:
@@ -87,6 +88,10 @@ def _anchor(entry: Entry) -> str:
 
 def _page(name: str, **values: str) -> str:
     return Template((_PAGES / f"{name}.md").read_text()).substitute(values)
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def _json(value: Any) -> str:

@@ -8,9 +8,12 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
+from pydantic import ValidationError
+
 from shared.bus.listeners import Listener
 from shared.contracts.event import Event, Fact
 from shared.contracts.registry import FACTS, topic_of
+from shared.kernel.errors import Invalid, NotFound
 from tenure.catalog import SERVICES
 from tenure.docgen.schemas import data_schema, type_in_words
 from tenure.docgen.vocabulary import word_for
@@ -30,8 +33,12 @@ _FALLBACKS: Mapping[str, Any] = {
 }
 
 
-class UnknownField(LookupError):
+class UnknownField(NotFound):
     """A field has neither a description in its contract nor a word in the vocabulary."""
+
+
+class UnfitExample(Invalid):
+    """The vocabulary's example of a field does not fit it: name it ``<fact>.<field>`` there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,10 @@ def fact_name(fact: type[Fact]) -> str:
 
 def example_event(fact: type[Fact]) -> Event:
     """Return an event that could have been said."""
-    said = fact.model_validate(_example_data(fact))
+    try:
+        said = fact.model_validate(_example_data(fact))
+    except ValidationError as error:
+        raise UnfitExample(f"{fact.__name__}: an example of another meaning? {error}") from None
     return Event(
         id=_EXAMPLE_ID,
         source=f"/tenure/{fact.publisher()}",

@@ -1,5 +1,6 @@
 """The table of events in README.md, between its markers."""
 
+from shared.kernel.errors import NotFound
 from tenure.docgen.events_page import event_table
 
 BEGIN = "<!-- events:begin -->"
@@ -8,7 +9,7 @@ END = "<!-- events:end -->"
 _MINIMAL = f"# Tenure\n\n## Events\n\n{BEGIN}\n{END}\n"
 
 
-class NoMarkers(ValueError):
+class NoMarkers(NotFound):
     """README.md has no place for the table of events: put the two markers where it belongs."""
 
 

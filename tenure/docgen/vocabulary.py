@@ -94,10 +94,24 @@ _EXPANSION = {
     "opportunity_opened.explanation": Word(
         "The evidence, in a sentence.", "46 of 50 seats were active in the last 28 days (92 %)"
     ),
+    "opportunity_lapsed.explanation": Word(
+        "The evidence there was, and what held it.",
+        "46 of 50 seats were active in the last 28 days (92 %); not offered while: a risk is open",
+    ),
     "opportunity_withheld.explanation": Word(
         "The evidence and what holds it, in a sentence.",
         "46 of 50 seats were active in the last 28 days (92 %); not offered while: a risk is open",
     ),
+}
+
+_DECISIONS = {
+    f"{fact}.because": Word("Why, as a person put it; null when nobody said.", why)
+    for fact, why in (
+        ("opportunity_won", "a second team joins"),
+        ("opportunity_lost", "no budget this year"),
+        ("renewal_won", "reports save a day a week"),
+        ("renewal_lost", "moved to another product"),
+    )
 }
 
 _RENEWALS = {
@@ -133,7 +147,16 @@ _NOTIFICATIONS = {
 }
 
 WORDS: Mapping[str, Word] = MappingProxyType(
-    {**_ACCOUNTS, **_LANDING, **_USAGE, **_HEALTH, **_EXPANSION, **_RENEWALS, **_NOTIFICATIONS}
+    {
+        **_ACCOUNTS,
+        **_LANDING,
+        **_USAGE,
+        **_HEALTH,
+        **_EXPANSION,
+        **_DECISIONS,
+        **_RENEWALS,
+        **_NOTIFICATIONS,
+    }
 )
 
 

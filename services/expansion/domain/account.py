@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from services.expansion.domain import calendar
 from services.expansion.domain.utilisation import Usage
+from shared.kernel.days import day_begins, local_day, zone_of
 from shared.kernel.errors import NotFound
 
 
@@ -32,11 +32,11 @@ class Account:
 
     def day_at(self, moment: datetime) -> date:
         """Return the day it is where the account is."""
-        return calendar.day_at(moment, self.time_zone)
+        return local_day(moment, zone_of(self.time_zone))
 
     def day_begins(self, day: date) -> datetime:
         """Return the first instant of a day where the account is, in UTC."""
-        return calendar.day_begins(day, self.time_zone)
+        return day_begins(day, zone_of(self.time_zone))
 
     @property
     def hold_ends_at(self) -> datetime | None:

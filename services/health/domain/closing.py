@@ -1,10 +1,9 @@
 """When a day of an account is over: by the stream's own time, or by the clock."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta, tzinfo
 
-from services.health.domain.day import local_day
+from shared.kernel.days import local_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class StreamTime:
     event_grace: timedelta
     wall_grace: timedelta
 
-    def closed_through(self, zone: ZoneInfo, first_seen_at: datetime) -> date | None:
+    def closed_through(self, zone: tzinfo, first_seen_at: datetime) -> date | None:
         """Return the last day that is over for an account in a zone, or None.
 
         The clock alone closes nothing for an account first seen within the grace: its history

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
+
+from shared.kernel.days import local_day, zone_of
 
 
 class Arrival(NamedTuple):
@@ -50,7 +50,7 @@ def count(arrivals: Iterable[Arrival], zones: Mapping[str, str]) -> Counts:
     counts = Counts()
     for arrival in arrivals:
         account_id = arrival.account_id
-        day = arrival.time.astimezone(_zone(zones.get(account_id, "UTC"))).date()
+        day = local_day(arrival.time, zone_of(zones.get(account_id, "UTC")))
         counts.events[account_id, day, arrival.name] += 1
         if arrival.user_id is not None:
             counts.users[account_id, day, arrival.user_id] += 1
@@ -68,8 +68,3 @@ def _note_account(accounts: dict[str, AccountDelta], arrival: Arrival, day: date
         max(known.last_active_at, arrival.time),
         max(known.received_at, arrival.received_at),
     )
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)

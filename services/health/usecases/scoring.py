@@ -1,11 +1,9 @@
 """Score accounts again when something that counts has changed."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime, tzinfo
 
 from sqlalchemy import RowMapping
 
-from services.health.domain.day import day_bounds, local_day
 from services.health.domain.profile import Profile
 from services.health.domain.reasons import low_score, low_score_risk_rule
 from services.health.domain.score import Evidence, Observation, band_after, score_account
@@ -15,6 +13,7 @@ from services.health.usecases.risks import settle
 from services.health.usecases.watching import watch_signals
 from shared.contracts.health import ScoreChanged
 from shared.db.transaction import Transaction
+from shared.kernel.days import day_ends, local_day, zone_of
 
 _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
@@ -68,18 +67,18 @@ async def _evidence(tx: Transaction, account_id: str) -> Evidence:
     row = await accounts.get(tx, account_id)
     observations: dict[str, Observation] = {}
     if row is not None and row["last_active_at"] is not None:
-        zone = ZoneInfo(row["time_zone"])
+        zone = zone_of(row["time_zone"])
         for metric, judged in (await days.latest_judged(tx, account_id)).items():
             observations[_METRIC_INPUTS[metric]] = Observation(
                 value=judged.ratio,
-                at=day_bounds(judged.day, zone)[1],
+                at=day_ends(judged.day, zone),
                 baseline=f"{judged.mu:.1f} expected on {judged.day}, {judged.y:g} seen",
             )
         observations["days_since_activity"] = _silence(row, zone, tx.now)
     return Evidence(observations, await signals.recent(tx, account_id))
 
 
-def _silence(row: RowMapping, zone: ZoneInfo, now: datetime) -> Observation:
+def _silence(row: RowMapping, zone: tzinfo, now: datetime) -> Observation:
     last = local_day(row["last_active_at"], zone)
     today = max(row["sealed_through"] or last, last)
-    return Observation(float((today - last).days), min(now, day_bounds(today, zone)[1]), "")
+    return Observation(float((today - last).days), min(now, day_ends(today, zone)), "")

@@ -8,7 +8,6 @@ that were stored, so its past never depends on when it is looked at.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from services.health.storage.days import JudgedDay, PeerDay
 from services.health.usecases.watching import watch_sealed
 from shared.contracts.health import UsageRolledUp
 from shared.db.transaction import Transaction
+from shared.kernel.days import zone_of
 
 _ONE_DAY = timedelta(days=1)
 _ACTIVE_WINDOW = timedelta(days=27)
@@ -44,7 +44,7 @@ async def seal_group(tx: Transaction, group: PeerGroup, profile: Profile, time: 
     """Seal every day of a group that is over; return how many accounts moved."""
     await _lock(tx, group)
     members = await accounts.members(tx, group)
-    zone = ZoneInfo(group.time_zone)
+    zone = zone_of(group.time_zone)
     closed = {m.account_id: time.closed_through(zone, m.first_seen_at) for m in members}
     seen = await usage.watermark(tx)
     done = Pass(group, profile, seen[1] if seen else tx.now)

@@ -28,8 +28,7 @@ from services.onboarding.domain.account import (
     InvalidSegment,
     NewAccount,
 )
-from services.onboarding.domain.calendar import UnknownTimeZone
-from services.onboarding.domain.wording import InvalidText
+from services.onboarding.domain.wording import InvalidText, UnknownTimeZone
 from services.onboarding.storage import accounts as stored
 from services.onboarding.usecases import accounts
 from shared.kernel.ids import new_id

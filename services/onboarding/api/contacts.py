@@ -17,7 +17,6 @@ from services.onboarding.api.common import (
     TimeZone,
 )
 from services.onboarding.domain.account import AccountNotFound
-from services.onboarding.domain.calendar import UnknownTimeZone
 from services.onboarding.domain.contact import (
     Channel,
     Contact,
@@ -27,7 +26,7 @@ from services.onboarding.domain.contact import (
     ContactStatus,
     InvalidLanguage,
 )
-from services.onboarding.domain.wording import InvalidEmail, InvalidText
+from services.onboarding.domain.wording import InvalidEmail, InvalidText, UnknownTimeZone
 from services.onboarding.storage import contacts as stored
 from services.onboarding.usecases import accounts, contacts
 from shared.web.deps import Tx

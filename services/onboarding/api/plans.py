@@ -1,7 +1,7 @@
 """Onboarding plans over HTTP."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Annotated, Self
 
 from fastapi import Path
@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from services.onboarding.api.common import PREFIX, READ, WRITE, AccountId, Order, Text
 from services.onboarding.domain.account import Account, AccountNotFound
-from services.onboarding.domain.calendar import days_between
 from services.onboarding.domain.owner import Owner, OwnerRole
 from services.onboarding.domain.plan import (
     CompletedBy,
@@ -24,6 +23,7 @@ from services.onboarding.domain.wording import InvalidText
 from services.onboarding.storage import owners
 from services.onboarding.usecases import landing
 from shared.auth.principal import Principal
+from shared.kernel.days import days_between, zone_of
 from shared.web.deps import Tx
 from shared.web.openapi import responses
 from shared.web.routing import api_router
@@ -89,7 +89,7 @@ class PlanOut(BaseModel):
         cls, account: Account, plan: Plan, owned: Mapping[OwnerRole, Owner], *, now: datetime
     ) -> Self:
         """Return a plan as people see it at a moment."""
-        zone, first_value_at = account.time_zone, plan.first_value.completed_at
+        zone, first_value_at = zone_of(account.time_zone), plan.first_value.completed_at
         return cls(
             account_id=plan.account_id,
             plan_id=plan.id,
@@ -137,7 +137,7 @@ async def complete_milestone(
 
 
 def _milestone(
-    plan: Plan, milestone: Milestone, owner: Owner | None, *, now: datetime, zone: str
+    plan: Plan, milestone: Milestone, owner: Owner | None, *, now: datetime, zone: tzinfo
 ) -> MilestoneOut:
     return MilestoneOut(
         key=milestone.key,
@@ -154,5 +154,5 @@ def _milestone(
         completed_by=milestone.completed_by,
         done_by=milestone.done_by,
         overdue_at=milestone.overdue_at,
-        days_in_stage=plan.days_in_stage(milestone, now=now, time_zone=zone),
+        days_in_stage=plan.days_in_stage(milestone, now=now, zone=zone),
     )

@@ -8,8 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Self
 
-from services.onboarding.domain.calendar import checked_time_zone
-from services.onboarding.domain.wording import checked_text
+from services.onboarding.domain.wording import checked_text, checked_time_zone
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.kernel.ids import is_account_id
 

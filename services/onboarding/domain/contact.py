@@ -7,8 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from services.onboarding.domain.calendar import checked_time_zone
-from services.onboarding.domain.wording import checked_email, checked_text
+from services.onboarding.domain.wording import checked_email, checked_text, checked_time_zone
 from shared.kernel.errors import Conflict, Invalid, NotFound
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Self
 
 from services.onboarding.domain.account import Account
-from services.onboarding.domain.calendar import days_between, local_day
 from services.onboarding.domain.owner import OwnerRole
 from services.onboarding.domain.template import Template, TemplateMilestone
 from services.onboarding.domain.wording import checked_text
+from shared.kernel.days import days_between, local_day, zone_of
 from shared.kernel.errors import Conflict, NotFound
 
 
@@ -95,7 +95,7 @@ class Plan:
     @classmethod
     def opened(cls, account: Account, template: Template, *, plan_id: str, at: datetime) -> Self:
         """Open the plan of an account; its dates count from today in the account's zone."""
-        today = local_day(at, account.time_zone)
+        today = local_day(at, zone_of(account.time_zone))
         return cls(
             account_id=account.id,
             id=plan_id,
@@ -179,12 +179,12 @@ class Plan:
         required = (self.milestone(key).completed_at for key in milestone.requires)
         return max([self.opened_at, *(at for at in required if at is not None)])
 
-    def days_in_stage(self, milestone: Milestone, *, now: datetime, time_zone: str) -> int | None:
+    def days_in_stage(self, milestone: Milestone, *, now: datetime, zone: tzinfo) -> int | None:
         """Return calendar days from when a milestone could be begun until done, or until now."""
         since = self.startable_since(milestone)
         if since is None:
             return None
-        return days_between(since, milestone.completed_at or now, time_zone)
+        return days_between(since, milestone.completed_at or now, zone)
 
     @property
     def first_value(self) -> Milestone:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from shared.kernel.days import is_time_zone
 from shared.kernel.errors import Invalid
 
 _EMAIL = re.compile(r"[^@\s\"<>(),;:\\\[\]]+@[^@\s\"<>(),;:\\\[\].]+(\.[^@\s\"<>(),;:\\\[\].]+)+")
@@ -16,6 +17,10 @@ class InvalidText(Invalid):
 
 class InvalidEmail(Invalid):
     """This is not an e-mail address."""
+
+
+class UnknownTimeZone(Invalid):
+    """The time zone is not a name of the IANA database, such as Europe/Berlin."""
 
 
 def checked_text(field: str, value: str, limit: int = 200) -> str:
@@ -37,6 +42,13 @@ def checked_email(value: str) -> str:
     if len(address) > _EMAIL_LIMIT or not is_storable(address) or not _EMAIL.fullmatch(address):
         raise InvalidEmail(field="email")
     return address
+
+
+def checked_time_zone(name: str) -> str:
+    """Return the name. Raises `UnknownTimeZone`."""
+    if not is_time_zone(name):
+        raise UnknownTimeZone(field="time_zone")
+    return name
 
 
 def is_storable(text: str) -> bool:

@@ -11,12 +11,12 @@ from services.onboarding.domain.account import (
     NewAccount,
     ignored_traits,
 )
-from services.onboarding.domain.calendar import local_day
 from services.onboarding.domain.template import Templates
 from services.onboarding.storage import accounts
 from services.onboarding.usecases import landing
 from shared.contracts.onboarding import AccountChanged, AccountOpened
 from shared.db.transaction import Transaction
+from shared.kernel.days import local_day, zone_of
 from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
@@ -98,7 +98,7 @@ async def heed_contract(
     account = Account.discovered(account_id, {}, at=tx.now)
     await _keep_opened(tx, account)
     template = templates.for_segment(account.segment)
-    if template.is_landing(starts_on, today=local_day(tx.now, account.time_zone)):
+    if template.is_landing(starts_on, today=local_day(tx.now, zone_of(account.time_zone))):
         await landing.start(tx, account, template)
 
 

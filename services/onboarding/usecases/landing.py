@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.onboarding.domain.account import Account, AccountNotFound
-from services.onboarding.domain.calendar import day_ends_at, days_between
 from services.onboarding.domain.plan import Milestone, Plan, PlanNotFound
 from services.onboarding.domain.template import Template
 from services.onboarding.storage import accounts, plans
@@ -18,6 +17,7 @@ from shared.contracts.onboarding import (
 from shared.db import timers
 from shared.db.timers import Timer
 from shared.db.transaction import Transaction
+from shared.kernel.days import day_ends, days_between, zone_of
 from shared.kernel.ids import new_id
 
 DEADLINE = "milestone_due"
@@ -111,7 +111,7 @@ async def _set_deadlines(
             kind=DEADLINE,
             key=_deadline_of(account.id, milestone.key),
             account_id=account.id,
-            due_at=day_ends_at(milestone.due_on, account.time_zone),
+            due_at=day_ends(milestone.due_on, zone_of(account.time_zone)),
             payload={"milestone": milestone.key},
         )
         await timers.schedule(tx, timer)
@@ -149,7 +149,7 @@ def _say_done(tx: Transaction, account: Account, plan: Plan, milestone: Mileston
         )
     )
     if milestone.is_first_value:
-        days = days_between(account.opened_at, milestone.completed_at, account.time_zone)
+        days = days_between(account.opened_at, milestone.completed_at, zone_of(account.time_zone))
         tx.emit(
             FirstValueReached(account_id=account.id, reached_at=milestone.completed_at, days=days)
         )

@@ -182,3 +182,18 @@ async def test_a_removal_that_comes_late_does_not_remove_the_successor(
     removed = OwnerRemoved(account_id="acme", role="csm", email=ANA.email)
     await hear(owner_assigned(BEN), removed, risk_opened())
     assert await inbox(rows) == [(BEN.email, "risk.opened")]
+
+
+async def test_an_inbox_is_numbered_in_the_order_of_commits(
+    hear: Hear, rows: Rows, database: Database
+) -> None:
+    await hear(*(owner_assigned(ANA, account_id=account) for account in ("one", "two")))
+    async with database.transaction() as tx:
+        await tell_risk(tx, risk_opened("one"))
+        second = asyncio.create_task(hear(risk_opened("two")))
+        await asyncio.wait({second}, timeout=0.3)
+        # A live stream that saw the second number first would skip the first one.
+        assert not second.done()
+    await second
+    numbered = await rows("SELECT account_id FROM inbox_items ORDER BY seq")
+    assert [row["account_id"] for row in numbered] == ["one", "two"]

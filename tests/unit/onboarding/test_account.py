@@ -8,8 +8,7 @@ from services.onboarding.domain.account import (
     InvalidSegment,
     ignored_traits,
 )
-from services.onboarding.domain.calendar import UnknownTimeZone
-from services.onboarding.domain.wording import InvalidText
+from services.onboarding.domain.wording import InvalidText, UnknownTimeZone
 from tests.builders.onboarding import NOON, account
 
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.onboarding.domain.calendar import UnknownTimeZone
 from services.onboarding.domain.contact import ContactRole, ContactStatus, InvalidLanguage
 from services.onboarding.domain.owner import Owner, OwnerRole
-from services.onboarding.domain.wording import InvalidEmail
+from services.onboarding.domain.wording import InvalidEmail, UnknownTimeZone
 from tests.builders.onboarding import NOON, contact
 
 ANA = Owner("acme", "own_1", OwnerRole.CSM, "Ana Brandt", "ana@example.com", NOON)

@@ -1,6 +1,6 @@
 """Plans: milestones, prerequisites, first value, time in stage."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -97,13 +97,13 @@ def test_a_milestone_is_blocked_then_open_then_done() -> None:
 def test_time_in_stage_counts_from_the_last_prerequisite_until_done_or_now() -> None:
     opened = by_hand(plan(), "kickoff", NOON + 3 * DAY)
     value = opened.milestone("value")
-    assert opened.days_in_stage(value, now=NOON + 5 * DAY, time_zone="UTC") == 2
+    assert opened.days_in_stage(value, now=NOON + 5 * DAY, zone=UTC) == 2
     done = by_hand(opened, "value", NOON + 4 * DAY)
-    assert done.days_in_stage(done.milestone("value"), now=NOON + 9 * DAY, time_zone="UTC") == 1
+    assert done.days_in_stage(done.milestone("value"), now=NOON + 9 * DAY, zone=UTC) == 1
 
 
 def test_a_milestone_that_cannot_be_begun_has_no_time_in_stage() -> None:
     opened = plan()
-    assert opened.days_in_stage(opened.milestone("value"), now=NOON, time_zone="UTC") is None
+    assert opened.days_in_stage(opened.milestone("value"), now=NOON, zone=UTC) is None
     kickoff = opened.milestone("kickoff")
-    assert opened.days_in_stage(kickoff, now=NOON + 4 * DAY, time_zone="UTC") == 4
+    assert opened.days_in_stage(kickoff, now=NOON + 4 * DAY, zone=UTC) == 4

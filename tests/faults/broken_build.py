@@ -1,0 +1,39 @@
+"""The negative control: a build that does not remember what it has already seen.
+
+``python tests/faults/broken_build.py serve health --port N`` is `tenure serve` with the inbox and
+the table of counted ids disabled: both say "new" to everything. The checker must notice.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from services.health.domain.counting import Arrival
+from services.health.storage import usage
+from shared.contracts.event import Event
+from shared.db import inbox
+from shared.db.transaction import Transaction
+from tenure.cli.app import main
+
+_honest_claim, _honest_usage_claim = inbox.claim, usage.claim
+
+
+async def claim_anything(tx: Transaction, event: Event) -> bool:
+    """Write the row as always, and take every event for a new one."""
+    await _honest_claim(tx, event)
+    return True
+
+
+async def claim_any_usage(tx: Transaction, arrivals: Sequence[Arrival]) -> set[UUID]:
+    """Write the ids as always, and take every event for a new one."""
+    await _honest_usage_claim(tx, arrivals)
+    return {arrival.key for arrival in arrivals}
+
+
+if __name__ == "__main__":
+    inbox.claim = claim_anything
+    usage.claim = claim_any_usage
+    main()

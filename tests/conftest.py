@@ -1,6 +1,7 @@
 """Fixtures: the stack, a database and an app of one service, each test with its own database."""
 
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -36,7 +37,7 @@ TEMPLATE = "tenure_test_template"
 def stack() -> Iterator[stacks.Stack]:
     kind = os.environ.get("TENURE_TEST_STACK", "embedded")
     # Not pytest's own folder: as root, Postgres runs as a user who could not enter it.
-    with TemporaryDirectory(prefix="tenure-") as folder:
+    with TemporaryDirectory(prefix="tenure-", dir=_fast_folder()) as folder:
         Path(folder).chmod(0o755)
         with stacks.start(kind, Path(folder)) as started:
             yield started
@@ -56,7 +57,7 @@ async def template(stack: stacks.Stack) -> str:
 async def database_url(stack: stacks.Stack, template: str) -> AsyncIterator[str]:
     """The URL of a migrated database that only this test uses."""
     name = f"test_{uuid4().hex}"
-    await _administer(stack, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _administer(stack, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield stack.url(name)
     await _administer(stack, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -113,6 +114,13 @@ async def open_client(
             return await exits.enter_async_context(client)
 
         yield open_one
+
+
+def _fast_folder() -> str | None:
+    """Return a folder in memory: a database of its own then costs a test 0.1 s, not 0.6 s."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder made in it has a name nobody can guess
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 1024**3
+    return str(memory) if has_room and os.access(memory, os.W_OK) else None
 
 
 async def make_key(database: Database, scopes: list[str], source: str = "test-backend") -> str:

@@ -10,7 +10,7 @@ from shared.web.service import Service, build_service
 
 SERVICE = Service(
     name="expansion",
-    description="Contracts, expansion and their probability, windows before notice, and saves.",
+    description="Expand: seats and how many are used, and what to offer when nothing speaks against it.",
     routers=(api.router,),
     listeners=LISTENERS,
     jobs=JOBS,

@@ -219,7 +219,7 @@ def _decided(opportunity: Opportunity) -> Fact:
         account_id=opportunity.account_id,
         opportunity_id=str(opportunity.opportunity_id),
         kind=opportunity.kind,
-        because=opportunity.close_reason,
+        note=opportunity.close_reason,
     )
 
 

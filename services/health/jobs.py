@@ -1,15 +1,18 @@
 """The door of time: days are sealed and scores refreshed."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from services.health.domain.closing import StreamTime
 from services.health.domain.profile import Profile
 from services.health.settings import EVENT_GRACE, WALL_GRACE, load_profile
-from services.health.storage import accounts, usage
+from services.health.storage import accounts, watermarks
+from services.health.storage.accounts import PeerGroup
+from services.health.storage.watermarks import Watermark
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_group
 from shared.db.jobs import Job
-from shared.db.transaction import Database, Transaction
+from shared.db.transaction import Database
 
 
 class Sealer:
@@ -17,19 +20,22 @@ class Sealer:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._seen: tuple[datetime, datetime] | None = None
+        self._seen: object = None
 
     async def run(self, database: Database) -> bool:
         """Seal what is over in every peer group."""
         async with database.transaction() as tx:
-            time = await _stream_time(tx)
-            look = _looked_at(time)
+            marks = await watermarks.by_group(tx, EVENT_GRACE)
+            look = _looked_at(tx.now, marks)
             if look == self._seen and not await accounts.count_dirty(tx):
                 return False
             groups = await accounts.peer_groups(tx)
         for group in groups:
             async with database.transaction() as tx:
-                await seal_group(tx, group, self._profile, time)
+                mark = marks.get(group)
+                time = StreamTime(tx.now, mark and mark.event_time, EVENT_GRACE, WALL_GRACE)
+                caused_at = mark.received_at if mark else tx.now
+                await seal_group(tx, group, self._profile, time, caused_at)
         self._seen = look
         return False
 
@@ -40,15 +46,14 @@ async def refresh_scores(database: Database) -> bool:
         return await rescore_some(tx, _PROFILE) > 0
 
 
-async def _stream_time(tx: Transaction) -> StreamTime:
-    seen = await usage.watermark(tx)
-    return StreamTime(tx.now, seen[0] if seen else None, EVENT_GRACE, WALL_GRACE)
+def _looked_at(now: datetime, marks: Mapping[PeerGroup, Watermark]) -> object:
+    """Return what time it is everywhere, in whole minutes: days do not end in between."""
+    by_group = {group: _minute(mark.event_time) for group, mark in marks.items()}
+    return _minute(now), by_group
 
 
-def _looked_at(time: StreamTime) -> tuple[datetime, datetime]:
-    """Return the stream's time in whole minutes: days do not end in between."""
-    mark = time.watermark or datetime.min.replace(tzinfo=time.now.tzinfo)
-    return (time.now.replace(second=0, microsecond=0), mark.replace(second=0, microsecond=0))
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 _PROFILE = load_profile()

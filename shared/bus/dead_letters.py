@@ -2,11 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from sqlalchemy import RowMapping
-
 from shared.bus.producer import Message, Producer
 from shared.db import dead_letters
-from shared.db.transaction import Database, Transaction
+from shared.db.transaction import Database, Row, Transaction
 
 _BATCH = 100
 
@@ -24,8 +22,8 @@ async def retry_dead_letters(database: Database, producer: Producer) -> int:
 async def _send(
     database: Database,
     producer: Producer,
-    select: Callable[[Transaction, int], Awaitable[Sequence[RowMapping]]],
-    message: Callable[[RowMapping], Message],
+    select: Callable[[Transaction, int], Awaitable[Sequence[Row]]],
+    message: Callable[[Row], Message],
     done: str,
 ) -> int:
     async with database.transaction() as tx:
@@ -39,7 +37,7 @@ async def _send(
     return len(sent)
 
 
-def _copy(row: RowMapping) -> Message:
+def _copy(row: Row) -> Message:
     about = {
         "tenure-dlq-code": row["code"],
         "tenure-dlq-reason": row["reason"],
@@ -51,9 +49,9 @@ def _copy(row: RowMapping) -> Message:
     return Message(f"{row['topic']}.dlq", row["key"], row["value"], headers)
 
 
-def _original(row: RowMapping) -> Message:
+def _original(row: Row) -> Message:
     return Message(row["topic"], row["key"], row["value"], _headers(row))
 
 
-def _headers(row: RowMapping) -> list[tuple[str, bytes]]:
+def _headers(row: Row) -> list[tuple[str, bytes]]:
     return [(name, str(value).encode("latin-1")) for name, value in row["headers"].items()]

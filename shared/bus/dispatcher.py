@@ -64,7 +64,7 @@ class Dispatcher:
             return True
         listeners = self._by_fact.get(type(fact), []) if fact else []
         if fact is None or not listeners:
-            EVENTS_HANDLED.labels(event.type, "ignored" if fact else "unknown").inc()
+            _count_passed_over(event, fact)
             return False
         with span(f"hear {event.type}", event.traceparent), HANDLING.time():
             outcome = await self._with_retry(event, fact, listeners, move)
@@ -129,6 +129,12 @@ class _Move:
     async def make(self, tx: Transaction) -> None:
         step = {self.partition: (self.expected, self.next)}
         await inbox.advance(tx, self.group, self.topic, step)
+
+
+def _count_passed_over(event: Event, fact: Fact | None) -> None:
+    """Count an event nobody listens to; a type we do not know has no label of its own."""
+    labels = (event.type, "ignored") if fact else ("other", "unknown")
+    EVENTS_HANDLED.labels(*labels).inc()
 
 
 def headers_of(record: Record) -> dict[str, str]:

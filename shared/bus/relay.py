@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.bus.dead_letters import copy_dead_letters, retry_dead_letters
 from shared.bus.producer import Message, Producer
@@ -19,7 +17,8 @@ from shared.contracts.event import headers_of
 from shared.contracts.registry import topic_of
 from shared.db import outbox
 from shared.db.errors import is_unavailable
-from shared.db.transaction import Database
+from shared.db.outbox import Connection
+from shared.db.transaction import Database, Row
 from shared.kernel.errors import Refusal
 from shared.kernel.failpoints import reach
 from shared.observability.logging import get_logger
@@ -60,7 +59,7 @@ class Relay:
     async def _stand_by(self, stop: asyncio.Event) -> None:
         async with self._database.engine.connect() as raw:
             connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
-            while not stop.is_set() and not await _take_lead(connection):
+            while not stop.is_set() and not await outbox.take_lead(connection):
                 await _wait(stop, _STANDBY_POLL)
             try:
                 await self._lead(connection, stop)
@@ -68,7 +67,7 @@ class Relay:
                 # The lock belongs to the session: closing, not pooling, gives it back for sure.
                 await raw.invalidate()
 
-    async def _lead(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
+    async def _lead(self, connection: Connection, stop: asyncio.Event) -> None:
         RELAY_LEADER.set(1)
         poll, next_check = _FASTEST_POLL, 0.0
         loop = asyncio.get_running_loop()
@@ -83,7 +82,7 @@ class Relay:
             if sent < _BATCH:
                 await self._pause(poll)
 
-    async def _publish_some(self, connection: AsyncConnection) -> int:
+    async def _publish_some(self, connection: Connection) -> int:
         self._kicked.clear()
         rows = await outbox.unpublished(connection, _BATCH)
         OUTBOX_UNPUBLISHED.set(len(rows))
@@ -91,7 +90,7 @@ class Relay:
             await self._publish_wave(connection, wave)
         return len(rows)
 
-    async def _publish_wave(self, connection: AsyncConnection, wave: list[RowMapping]) -> None:
+    async def _publish_wave(self, connection: Connection, wave: list[Row]) -> None:
         answers = await self._producer.send_all([_message(row) for row in wave])
         reach("relay.sent")
         failed = [
@@ -106,35 +105,25 @@ class Relay:
             await outbox.mark_failed(connection, sorted(refused), failed[0][1].detail)
             raise failed[0][1]
 
-    async def _check_cluster(self, connection: AsyncConnection) -> None:
+    async def _check_cluster(self, connection: Connection) -> None:
         """Publish everything that is kept again when the broker is not the one it was."""
         cluster_id = await self._cluster.id()
-        known = (
-            await connection.execute(
-                text("SELECT cluster_id FROM brokers ORDER BY seen_at DESC LIMIT 1")
-            )
-        ).scalar()
+        known = await outbox.last_cluster(connection)
         if known == cluster_id:
             return
         if known is not None:
             count = await outbox.republish_all(connection)
             log.warning("broker_log_is_new", cluster_id=cluster_id, republished=count)
-        await connection.execute(
-            text(
-                "INSERT INTO brokers (cluster_id, seen_at) VALUES (:id, clock_timestamp()) "
-                "ON CONFLICT (cluster_id) DO UPDATE SET seen_at = clock_timestamp()"
-            ),
-            {"id": cluster_id},
-        )
+        await outbox.note_cluster(connection, cluster_id)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._kicked.wait(), seconds)
 
 
-def _waves(rows: Sequence[RowMapping]) -> Iterator[list[RowMapping]]:
+def _waves(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Split rows so that an account's next event is sent only after its last was acknowledged."""
-    waves: list[list[RowMapping]] = []
+    waves: list[list[Row]] = []
     depth: dict[str, int] = {}
     for row in rows:
         wave = depth.get(row["account_id"], 0)
@@ -145,20 +134,13 @@ def _waves(rows: Sequence[RowMapping]) -> Iterator[list[RowMapping]]:
     yield from waves
 
 
-def _message(row: RowMapping) -> Message:
+def _message(row: Row) -> Message:
     return Message(
         topic=topic_of(row["publisher"]),
         key=row["account_id"].encode(),
         value=outbox.payload_bytes(row["payload"]),
         headers=headers_of(str(row["id"]), row["type"], row["traceparent"]),
     )
-
-
-async def _take_lead(connection: AsyncConnection) -> bool:
-    taken = await connection.execute(
-        text("SELECT pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema()))")
-    )
-    return bool(taken.scalar())
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

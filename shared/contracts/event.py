@@ -134,13 +134,12 @@ class Event:
 def headers_of(event_id: str, event_type: str, traceparent: str | None) -> list[tuple[str, bytes]]:
     """Return the Kafka headers that let tools filter without reading the value.
 
-    They are named ``ce_id`` and ``ce_type`` without a ``ce_specversion``, so that nobody takes
-    the record for binary mode.
+    None begins with ``ce_``: readers take that for binary mode (decision 9).
     """
     headers = [
         ("content-type", CONTENT_TYPE.encode()),
-        ("ce_id", event_id.encode()),
-        ("ce_type", event_type.encode()),
+        ("event_id", event_id.encode()),
+        ("event_type", event_type.encode()),
     ]
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))

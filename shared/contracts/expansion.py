@@ -45,7 +45,7 @@ class OpportunityWon(Fact):
     event_type: ClassVar[str] = "io.tenure.expansion.opportunity_won.v1"
     opportunity_id: str
     kind: str
-    because: str | None = None
+    note: str | None = None
 
 
 class OpportunityLost(Fact):
@@ -54,7 +54,7 @@ class OpportunityLost(Fact):
     event_type: ClassVar[str] = "io.tenure.expansion.opportunity_lost.v1"
     opportunity_id: str
     kind: str
-    because: str | None = None
+    note: str | None = None
 
 
 class OpportunityLapsed(Fact):

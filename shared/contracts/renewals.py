@@ -76,7 +76,7 @@ class RenewalWon(Fact):
     contract_id: str
     amount_minor: int
     currency: str
-    because: str | None = None
+    note: str | None = None
 
 
 class RenewalLost(Fact):
@@ -87,7 +87,7 @@ class RenewalLost(Fact):
     contract_id: str
     amount_minor: int
     currency: str
-    because: str | None = None
+    note: str | None = None
 
 
 FACTS: tuple[type[Fact], ...] = (

@@ -15,6 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.event import Event
 
+Connection = AsyncConnection
+"""The one connection on which a relay leads, reads and marks."""
+
 _LOCK_STRIPES = 1024
 _LOCK = """
 SELECT pg_advisory_xact_lock(hashtext('outbox'), stripe)
@@ -33,7 +36,7 @@ ORDER BY n
 """
 
 
-async def save(connection: AsyncConnection, events: Sequence[Event]) -> None:
+async def save(connection: Connection, events: Sequence[Event]) -> None:
     """Write events to the outbox, as the last thing of a transaction.
 
     Holding a stripe lock from here to the commit makes the row order of one account its commit
@@ -57,7 +60,7 @@ async def save(connection: AsyncConnection, events: Sequence[Event]) -> None:
     )
 
 
-async def unpublished(connection: AsyncConnection, limit: int) -> Sequence[RowMapping]:
+async def unpublished(connection: Connection, limit: int) -> Sequence[RowMapping]:
     """Return the oldest unpublished rows: seq, id, publisher, account, type, payload, trace."""
     rows = await connection.execute(
         text(
@@ -69,7 +72,7 @@ async def unpublished(connection: AsyncConnection, limit: int) -> Sequence[RowMa
     return rows.mappings().all()
 
 
-async def mark_published(connection: AsyncConnection, seqs: Sequence[int]) -> None:
+async def mark_published(connection: Connection, seqs: Sequence[int]) -> None:
     """Mark rows as acknowledged by the broker."""
     await connection.execute(
         text(
@@ -80,7 +83,7 @@ async def mark_published(connection: AsyncConnection, seqs: Sequence[int]) -> No
     )
 
 
-async def mark_failed(connection: AsyncConnection, seqs: Sequence[int], error: str) -> None:
+async def mark_failed(connection: Connection, seqs: Sequence[int], error: str) -> None:
     """Note why rows could not be sent; they stay unpublished."""
     await connection.execute(
         text(
@@ -91,7 +94,35 @@ async def mark_failed(connection: AsyncConnection, seqs: Sequence[int], error: s
     )
 
 
-async def republish_all(connection: AsyncConnection) -> int:
+async def take_lead(connection: Connection) -> bool:
+    """Become the one who publishes this schema's outbox, for as long as the session lives."""
+    taken = await connection.execute(
+        text("SELECT pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema()))")
+    )
+    return bool(taken.scalar())
+
+
+async def last_cluster(connection: Connection) -> str | None:
+    """Return the id of the Kafka cluster that was published to last."""
+    found = await connection.execute(
+        text("SELECT cluster_id FROM brokers ORDER BY seen_at DESC LIMIT 1")
+    )
+    cluster_id: str | None = found.scalar()
+    return cluster_id
+
+
+async def note_cluster(connection: Connection, cluster_id: str) -> None:
+    """Remember the cluster that is published to from now on."""
+    await connection.execute(
+        text(
+            "INSERT INTO brokers (cluster_id, seen_at) VALUES (:id, clock_timestamp()) "
+            "ON CONFLICT (cluster_id) DO UPDATE SET seen_at = clock_timestamp()"
+        ),
+        {"id": cluster_id},
+    )
+
+
+async def republish_all(connection: Connection) -> int:
     """Mark every kept row as unpublished, for a broker that lost its log; return how many."""
     result: Any = await connection.execute(
         text("UPDATE outbox SET publishedat = NULL WHERE publishedat IS NOT NULL")

@@ -21,6 +21,9 @@ from shared.kernel.clock import Clock
 from shared.kernel.failpoints import reach
 from shared.observability.tracing import current_traceparent
 
+Row = RowMapping
+"""A row as storage reads it, by column name."""
+
 
 class ForeignFactError(TypeError):
     """A service may only emit facts that it publishes itself."""
@@ -49,11 +52,11 @@ class Transaction:
         if rows:
             await self.connection.execute(text(sql), list(rows))
 
-    async def fetch_one(self, sql: str, **params: Any) -> RowMapping | None:
+    async def fetch_one(self, sql: str, **params: Any) -> Row | None:
         """Return the first row, or None."""
         return (await self.connection.execute(text(sql), params)).mappings().first()
 
-    async def fetch_all(self, sql: str, **params: Any) -> Sequence[RowMapping]:
+    async def fetch_all(self, sql: str, **params: Any) -> Sequence[Row]:
         """Return all rows."""
         return (await self.connection.execute(text(sql), params)).mappings().all()
 

@@ -110,7 +110,7 @@ def _customer(number: int, name: str, suffix: str) -> Customer:
     users = 8 + number * 3 % 7
     is_mid = number < 10
     return Customer(
-        account_id=name.split()[0].lower() + suffix,
+        account_id=name.split(maxsplit=1)[0].lower() + suffix,
         name=name,
         segment=("mid" if is_mid else "smb") + suffix,
         time_zone=BERLIN if is_mid else UTC_ZONE,

@@ -45,7 +45,9 @@ def checks(found: Evidence) -> Sequence[Check]:
 def _counting(found: Evidence) -> Iterator[Check]:
     books, log = found.books, found.log
     counted = books.counted
-    yield Check("published less rejected = counted", found.published - len(books.rejections), counted)
+    yield Check(
+        "published less rejected = counted", found.published - len(books.rejections), counted
+    )
     in_kafka = len(set(log.usage) - books.rejections)
     yield Check("distinct good events in Kafka = counted", in_kafka, counted)
     yield Check("events were sent twice on purpose", True, found.duplicates > 0)

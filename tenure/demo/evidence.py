@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from tenure.demo.books import Auditor, Books, ToldAlert
@@ -65,8 +66,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Return the nearest-rank percentile of sorted values; 0 when there are none."""
     if not values:
         return 0.0
-    rank = max(1, -(-int(share * 100) * len(values) // 100))
-    return values[rank - 1]
+    return values[max(1, ceil(share * len(values))) - 1]
 
 
 async def gather(stage: Stage, auditor: Auditor, office: Office) -> Evidence:
@@ -90,7 +90,9 @@ async def gather(stage: Stage, auditor: Auditor, office: Office) -> Evidence:
         renewals=renewals,
         opportunities=opportunities,
         explained=explained,
-        accounts={each.part: each.account_id for each in stage.cast if each.part is not Part.STEADY},
+        accounts={
+            each.part: each.account_id for each in stage.cast if each.part is not Part.STEADY
+        },
     )
 
 

@@ -54,7 +54,7 @@ class Office:
 
     async def name_champion(self, customer: Customer, name: str) -> None:
         """Add a champion at the customer."""
-        address = f"{name.split()[0].lower()}@{customer.account_id}.example"
+        address = f"{name.split(maxsplit=1)[0].lower()}@{customer.account_id}.example"
         order = {"name": name, "email": address, "role": "champion"}
         await self._call("POST", "onboarding", f"accounts/{customer.account_id}/contacts", order)
 

@@ -67,9 +67,11 @@ class SmtpSink:
     """A mail server that keeps what it gets.
 
     ``refusals`` answers the next messages instead, one each: ``"451 later"``, ``"550 never"``.
+    It listens on ``bind`` and ``port``, a free one by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, bind: str = LOOPBACK, port: int = 0) -> None:
+        self._address = (bind, port)
         self.mails: list[ReceivedMail] = []
         self.refusals: deque[str] = deque()
         self._arrivals = _Arrivals()
@@ -77,7 +79,7 @@ class SmtpSink:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._protocol, LOOPBACK, 0)
+        self._server = await loop.create_server(self._protocol, *self._address)
         return self
 
     async def __aexit__(
@@ -145,10 +147,20 @@ class WebhookReceiver:
     """An HTTP server that checks Standard Webhooks signatures and keeps every request.
 
     ``answers`` are used up one a request, then ``answer`` holds. What no trusted secret has
-    signed is kept too, and answered 401. BUSY asks for ``retry_after`` seconds.
+    signed is kept too, and answered 401. BUSY asks for ``retry_after`` seconds. It listens on a
+    free port of ``bind``; ``known_as`` is the host by which others reach it.
     """
 
-    def __init__(self, *, answer: Answer = Answer.OK, retry_after: int = 7) -> None:
+    def __init__(
+        self,
+        *,
+        answer: Answer = Answer.OK,
+        retry_after: int = 7,
+        bind: str = LOOPBACK,
+        known_as: str = LOOPBACK,
+    ) -> None:
+        self._bind = bind
+        self._known_as = known_as
         self.answer = answer
         self.answers: deque[Answer] = deque()
         self.retry_after = retry_after
@@ -159,7 +171,7 @@ class WebhookReceiver:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, 0)
+        self._server = await asyncio.start_server(self._accept, self._bind, 0)
         return self
 
     async def __aexit__(
@@ -176,8 +188,8 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return f"http://{LOOPBACK}:{_port(self._server)}/hook"
+        """Where it listens, as others reach it."""
+        return f"http://{self._known_as}:{_port(self._server)}/hook"
 
     def trust(self, secret: str) -> None:
         """Take what is signed with this ``whsec_...`` for genuine."""

@@ -59,7 +59,9 @@ def uses(customer: Customer, day: date, calendar: Calendar) -> Iterator[Use]:
     count = _count(rng, customer, day, number)
     users = rng.choice(customer.user_ids, count)
     names = rng.choice(_EVENTS, count, p=_SHARES)
-    opens, minutes = (_OPENS, _OPEN_HOURS * 60) if day < calendar.today else (_EARLY, _EARLY_MINUTES)
+    opens, minutes = (
+        (_OPENS, _OPEN_HOURS * 60) if day < calendar.today else (_EARLY, _EARLY_MINUTES)
+    )
     start = datetime.combine(day, opens, ZoneInfo(customer.time_zone))
     for user, name, at in zip(users, names, np.sort(rng.random(count)), strict=True):
         moment = start + timedelta(minutes=float(at) * minutes)

@@ -163,7 +163,7 @@ def _message_of(entry: Entry) -> dict[str, Any]:
         "summary": entry.summary,
         "contentType": CONTENT_TYPE,
         "correlationId": {"location": "$message.payload#/correlationid"},
-        "headers": _headers(("ce_id", "ce_type", "content-type")),
+        "headers": _headers(("event_id", "event_type", "content-type")),
         "payload": {
             "allOf": [
                 {"$ref": "#/components/schemas/envelope"},

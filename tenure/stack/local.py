@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
-
-from sqlalchemy.engine import make_url
 
 from shared.bus.topics import TopicMismatch, apply_topics, delete_topics, read_topics
 from shared.db.migrate import migrate, migration_engine, role_of
@@ -141,9 +140,11 @@ class LocalStack:
         self._watcher = threading.Thread(target=self._watch, args=(progress,), daemon=True)
         self._watcher.start()
 
-    def reapply_topics(self) -> None:
-        """Make the topics again, after a broker that forgets was restarted."""
-        asyncio.run(self._apply_topics())
+    def restart_broker(self) -> None:
+        """Start a broker that died and forgets, and make its topics."""
+        if self.broker is not None:
+            self.broker.start()
+            asyncio.run(self._apply_topics())
 
     def service_environment(self, service: str) -> dict[str, str]:
         """Return the variables a process of a service runs with."""
@@ -200,8 +201,10 @@ class LocalStack:
             await apply_topics(self.bootstrap, topics)
 
     def _service_url(self, service: str) -> str:
-        url = make_url(self.admin_url).set(username=role_of(service), password=self._role_password)
-        return url.render_as_string(hide_password=False)
+        parts = urlsplit(self.admin_url)
+        host = parts.netloc.rpartition("@")[2]
+        who = f"{role_of(service)}:{self._role_password}"
+        return urlunsplit(parts._replace(netloc=f"{who}@{host}"))
 
     def _replica(self, service: str, port: int) -> Replica:
         url = f"http://127.0.0.1:{port}"
@@ -223,8 +226,7 @@ class LocalStack:
                     replica.process.start(wait=False)
             if isinstance(self.broker, EmbeddedBroker) and not self.broker.process.is_running:
                 progress("the broker ended; restarting it, empty")
-                self.broker.start()
-                self.reapply_topics()
+                self.restart_broker()
 
 
 def _is_ready(url: str) -> bool:

@@ -5,13 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy import RowMapping
 
 from services.health.domain.score import Band, Line, PointChange, diff
 from services.health.storage import accounts, days, scores
 from services.health.storage.scores import Scored, profile_label
 from shared.auth.principal import Principal
-from shared.db.transaction import Transaction
+from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import NotFound
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
@@ -217,7 +216,7 @@ async def get_usage(
     return UsageView(account_id=account_id, days=shown, events=sum(day.events for day in shown))
 
 
-async def _account(tx: Transaction, account_id: str) -> RowMapping:
+async def _account(tx: Transaction, account_id: str) -> Row:
     row = await accounts.get(tx, account_id)
     if row is None:
         raise AccountUnknown(f"health has not heard of the account {account_id!r}")

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import RowMapping
 
 from services.health.storage import intake
 from services.health.usecases.intake import attribute
 from shared.bus.producer import RateLimited, Unavailable
+from shared.db.transaction import Row
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
@@ -91,9 +91,9 @@ async def attribute_user(body: Attribution, tx: Tx, request: Request) -> Attribu
     return Attributed(events=events)
 
 
-def _rejection(row: RowMapping) -> RejectionView:
+def _rejection(row: Row) -> RejectionView:
     return RejectionView.model_validate(dict(row))
 
 
-def _unattributed(row: RowMapping) -> UnattributedView:
+def _unattributed(row: Row) -> UnattributedView:
     return UnattributedView.model_validate(dict(row))

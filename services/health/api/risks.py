@@ -9,13 +9,13 @@ from uuid import UUID
 import msgspec
 from fastapi import Query
 from pydantic import BaseModel
-from sqlalchemy import RowMapping
 
 from services.health.domain.risk import Risk
 from services.health.settings import load_profile
 from services.health.storage import risks
 from services.health.usecases.risks import title_of
 from shared.auth.principal import Principal
+from shared.db.transaction import Row
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
@@ -72,7 +72,7 @@ async def list_risks(
     )
 
 
-def _risk(row: RowMapping) -> RiskView:
+def _risk(row: Row) -> RiskView:
     risk = msgspec.convert(row["risk"], Risk)
     return RiskView(
         id=row["id"],

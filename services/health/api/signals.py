@@ -6,13 +6,13 @@ from uuid import UUID
 
 from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from sqlalchemy import RowMapping
 
 from services.health.domain.score import Signal
 from services.health.settings import load_profile
 from services.health.storage import signals
 from services.health.usecases.signals import UnknownSignalType, record_signal
 from shared.auth.principal import Principal
+from shared.db.transaction import Row
 from shared.kernel.errors import Invalid
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
@@ -93,5 +93,5 @@ async def list_signals(
     )
 
 
-def _signal(row: RowMapping) -> SignalView:
+def _signal(row: Row) -> SignalView:
     return SignalView(**{name: row[name] for name in SignalView.model_fields})

@@ -8,7 +8,7 @@ from shared.kernel.days import local_day
 
 @dataclass(frozen=True, slots=True)
 class StreamTime:
-    """What time it is: by the clock, and by the latest event of the whole usage stream.
+    """What time it is: by the clock, and by the latest event of a peer group's usage.
 
     ``event_grace`` is how far past midnight the stream must be; ``wall_grace`` how long past
     midnight the clock waits for late events when the stream is silent.

@@ -123,7 +123,8 @@ def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Find
 def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule) -> Finding:
     """Compare seven days with the seven before. Few events say nothing: neither open nor close."""
     change = (last_7_days - before) / before if before > 0 else 0.0
-    stage = Stage.GONE if change > rule.exit_change else Stage.LINGERING
+    is_over = change > rule.exit_change and last_7_days > 0
+    stage = Stage.GONE if is_over else Stage.LINGERING
     if change <= rule.change and before >= rule.min_events:
         stage = Stage.PRESENT
     return Finding(

@@ -16,6 +16,7 @@ from services.health.domain.profile import Profile
 from services.health.domain.usage_event import InvalidEvent, Reception, read_cloudevent
 from services.health.storage import intake, usage
 from services.health.storage.intake import Rejection
+from services.health.storage.watermarks import Seen
 from services.health.usecases.counting import count_usage, note_watermarks
 from shared.bus.consumer import Batch, Record
 from shared.bus.dispatcher import dead_letter_of
@@ -58,7 +59,7 @@ class _Read:
     arrivals: list[Arrival] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     poison: list[tuple[Record, GiveUp]] = field(default_factory=list)
-    latest: dict[int, tuple[datetime, datetime]] = field(default_factory=dict)
+    latest: dict[str, Seen] = field(default_factory=dict)
 
 
 class UsageStream:
@@ -114,9 +115,10 @@ def _read_record(record: Record, read: _Read) -> None:
     for arrival in _arrivals(record, received_at, read):
         read.arrivals.append(arrival)
         if not arrival.is_backfill:
-            latest = read.latest.get(record.partition)
-            if latest is None or arrival.time > latest[0]:
-                read.latest[record.partition] = (arrival.time, received_at)
+            latest = read.latest.get(arrival.account_id)
+            if latest is None or arrival.time > latest.event_time:
+                seen = Seen(record.partition, arrival.time, received_at)
+                read.latest[arrival.account_id] = seen
 
 
 def _arrivals(record: Record, received_at: datetime, read: _Read) -> Iterator[Arrival]:

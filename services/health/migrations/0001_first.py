@@ -57,9 +57,12 @@ CREATE TABLE usage_users (
 ) WITH (fillfactor = 80);
 
 CREATE TABLE watermarks (
-    partition    int PRIMARY KEY,
+    segment      text NOT NULL,
+    time_zone    text NOT NULL,
+    partition    int NOT NULL,
     event_time   timestamptz NOT NULL,
-    received_at  timestamptz NOT NULL
+    received_at  timestamptz NOT NULL,
+    PRIMARY KEY (segment, time_zone, partition)
 );
 
 CREATE TABLE milestone_users (

@@ -76,29 +76,6 @@ async def add(tx: Transaction, counts: Counts) -> None:
     await _add_rows(tx, "usage_users", "user_id", counts.users)
 
 
-async def note_watermark(
-    tx: Transaction, partition: int, event_time: datetime, received_at: datetime
-) -> None:
-    """Move a partition's watermark, the latest event time seen in it, forward."""
-    await tx.execute(
-        "INSERT INTO watermarks (partition, event_time, received_at) "
-        "VALUES (:partition, :event_time, :received_at) "
-        "ON CONFLICT (partition) DO UPDATE SET event_time = EXCLUDED.event_time, "
-        "received_at = EXCLUDED.received_at WHERE watermarks.event_time < EXCLUDED.event_time",
-        partition=partition,
-        event_time=event_time,
-        received_at=received_at,
-    )
-
-
-async def watermark(tx: Transaction) -> tuple[datetime, datetime] | None:
-    """Return the latest event time of the whole stream and when that event was received."""
-    row = await tx.fetch_one(
-        "SELECT event_time, received_at FROM watermarks ORDER BY event_time DESC LIMIT 1"
-    )
-    return (row["event_time"], row["received_at"]) if row else None
-
-
 async def add_milestone_users(
     tx: Transaction, milestone: str, users: Iterable[tuple[str, str]]
 ) -> Mapping[str, int]:

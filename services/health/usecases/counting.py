@@ -1,11 +1,12 @@
 """Count usage events, exactly once."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from services.health.domain.counting import Arrival, count
 from services.health.domain.profile import Profile
-from services.health.storage import usage
+from services.health.settings import EVENT_GRACE
+from services.health.storage import usage, watermarks
+from services.health.storage.watermarks import Seen
 from shared.contracts.health import UsageMilestoneReached
 from shared.db.transaction import Transaction
 
@@ -23,13 +24,10 @@ async def count_usage(tx: Transaction, arrivals: Sequence[Arrival], profile: Pro
     return len(counted)
 
 
-async def note_watermarks(tx: Transaction, latest: Mapping[int, tuple[datetime, datetime]]) -> None:
-    """Move the watermark of each partition to its latest (event time, received at).
-
-    An event cannot be later than its reception, so a wrong clock cannot close days early.
-    """
-    for partition, (event_time, received_at) in sorted(latest.items()):
-        await usage.note_watermark(tx, partition, min(event_time, received_at), received_at)
+async def note_watermarks(tx: Transaction, latest: Mapping[str, Seen]) -> None:
+    """Move the watermarks of the accounts' peer groups to their latest live events."""
+    if latest:
+        await watermarks.note(tx, latest, EVENT_GRACE)
 
 
 async def _reach_milestones(tx: Transaction, counted: Sequence[Arrival], profile: Profile) -> None:

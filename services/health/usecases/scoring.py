@@ -2,8 +2,6 @@
 
 from datetime import datetime, tzinfo
 
-from sqlalchemy import RowMapping
-
 from services.health.domain.profile import Profile
 from services.health.domain.reasons import low_score, low_score_risk_rule
 from services.health.domain.score import Evidence, Observation, band_after, score_account
@@ -12,7 +10,7 @@ from services.health.storage.scores import Scored, profile_label
 from services.health.usecases.risks import settle
 from services.health.usecases.watching import watch_signals
 from shared.contracts.health import ScoreChanged
-from shared.db.transaction import Transaction
+from shared.db.transaction import Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
 
 _DEAD_BAND = 2.0
@@ -78,7 +76,7 @@ async def _evidence(tx: Transaction, account_id: str) -> Evidence:
     return Evidence(observations, await signals.recent(tx, account_id))
 
 
-def _silence(row: RowMapping, zone: tzinfo, now: datetime) -> Observation:
+def _silence(row: Row, zone: tzinfo, now: datetime) -> Observation:
     last = local_day(row["last_active_at"], zone)
     today = max(row["sealed_through"] or last, last)
     return Observation(float((today - last).days), min(now, day_ends(today, zone)), "")

@@ -15,7 +15,7 @@ from services.health.domain.closing import StreamTime
 from services.health.domain.detector import ALARM_FROM_DAY, SealedDay, SegmentDay, seal_day
 from services.health.domain.detector_state import DetectorState, SegmentState
 from services.health.domain.profile import Profile
-from services.health.storage import accounts, days, usage
+from services.health.storage import accounts, days
 from services.health.storage.accounts import Member, PeerGroup
 from services.health.storage.days import JudgedDay, PeerDay
 from services.health.usecases.watching import watch_sealed
@@ -40,14 +40,18 @@ class Pass:
     through: dict[str, date] = field(default_factory=dict)
 
 
-async def seal_group(tx: Transaction, group: PeerGroup, profile: Profile, time: StreamTime) -> int:
-    """Seal every day of a group that is over; return how many accounts moved."""
+async def seal_group(
+    tx: Transaction, group: PeerGroup, profile: Profile, time: StreamTime, caused_at: datetime
+) -> int:
+    """Seal every day of a group that is over; return how many accounts moved.
+
+    ``caused_at``: when the event that closed the last day came in.
+    """
     await _lock(tx, group)
     members = await accounts.members(tx, group)
     zone = zone_of(group.time_zone)
     closed = {m.account_id: time.closed_through(zone, m.first_seen_at) for m in members}
-    seen = await usage.watermark(tx)
-    done = Pass(group, profile, seen[1] if seen else tx.now)
+    done = Pass(group, profile, caused_at)
     at = await days.group_day(tx, group)
     await _catch_up(tx, done, [m for m in members if _lags(m, at)], closed, at)
     await _advance(tx, done, members, closed, at)

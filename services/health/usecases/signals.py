@@ -50,6 +50,7 @@ async def record_signal(
             observed_at=signal.at,
         )
     )
-    await watch_signals(tx, account_id, profile, caused_at)
+    # The account's row before the lock on its risks, as sealing does: otherwise they deadlock.
     await accounts.ensure(tx, account_id, caused_at)
+    await watch_signals(tx, account_id, profile, caused_at)
     return str(signal_id)

@@ -57,5 +57,5 @@ def _decided(renewal: Renewal, decision: Decision) -> RenewalWon | RenewalLost:
         contract_id=str(renewal.contract_id),
         amount_minor=renewal.amount.amount_minor,
         currency=renewal.amount.currency,
-        because=decision.reason,
+        note=decision.reason,
     )

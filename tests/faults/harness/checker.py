@@ -251,7 +251,9 @@ def _outbox_topic_inbox(scene: Scene, found: Found, verdict: Verdict) -> None:
     verdict.wrong += [f"{each} is not published" for each in unpublished]
     on_topic = {said.id for said in found.log.facts}
     verdict.wrong += [f"{each} is not on the topic" for each in saved.keys() - on_topic]
-    verdict.wrong += [f"{each} is on the topic, not in an outbox" for each in on_topic - saved.keys()]
+    verdict.wrong += [
+        f"{each} is on the topic, not in an outbox" for each in on_topic - saved.keys()
+    ]
     claimed = 0
     for service, heard in listeners.items():
         types = {listener.fact.event_type for listener in heard}
@@ -315,7 +317,9 @@ def _alerts_once(_scene: Scene, found: Found, verdict: Verdict) -> None:
         opens = signal.type in OPENING
         reason = signal.type if opens else _opened_by(signal.type)
         facts = opened if opens else recovered
-        said = [f for f in facts if f["account"] == signal.account and f["data"]["reason"] == reason]
+        said = [
+            f for f in facts if f["account"] == signal.account and f["data"]["reason"] == reason
+        ]
         if len(said) != 1:
             word = "opened" if opens else "recovered"
             verdict.wrong.append(f"{signal.account} {reason}: {len(said)} times {word}")
@@ -404,7 +408,9 @@ def _poison_is_isolated(scene: Scene, found: Found, verdict: Verdict) -> None:
             hearing[topic].append(service)
     hearing[USAGE_TOPIC] = ["health"]
     copies = {each for log in (*found.lives, found.log) for each in log.dead}
-    letters = {(row["service"], row["topic"], bytes(row["value"] or b"")): row for row in found.letters}
+    letters = {
+        (row["service"], row["topic"], bytes(row["value"] or b"")): row for row in found.letters
+    }
     owed, slowest = 0, timedelta(0)
     for poison in found.ledger.poison:
         for service in hearing[poison.topic]:

@@ -48,7 +48,7 @@ class Load:
         self._rng = random.Random(seed)
         self._bootstrap = bootstrap
         self._producer: Producer | None = None
-        self._client = httpx.AsyncClient(timeout=20)
+        self._client = httpx.AsyncClient(timeout=12)
         self._goes = asyncio.Event()
         self._usage_goes = asyncio.Event()
         self._under_way = 0
@@ -72,21 +72,20 @@ class Load:
         await self._client.aclose()
         await self.disconnect()
 
-    def resume(self) -> None:
-        """Send again."""
+    def resume(self, *, usage: bool = True) -> None:
+        """Send again; without usage only everything else."""
         self._goes.set()
-        self._usage_goes.set()
+        if usage:
+            self._usage_goes.set()
 
     async def pause(self) -> bool:
         """Send nothing new; True when every call under way has ended."""
         self._goes.clear()
         return await self._settled()
 
-    async def pause_usage(self) -> bool:
+    async def pause_usage(self) -> None:
         """Send no usage; everything else goes on."""
         self._usage_goes.clear()
-        await asyncio.sleep(0)
-        return True
 
     async def disconnect(self) -> None:
         """Leave the broker: a client that is connected makes topics where there are none."""

@@ -227,9 +227,7 @@ class Scene:
             "AND active_users_28d = $2)"
         )
         wanted = 3 * len(accounts)
-        took = wait_until(
-            lambda: self.reader.value(known, list(accounts), _SEATS) >= wanted, 120
-        )
+        took = wait_until(lambda: self.reader.value(known, list(accounts), _SEATS) >= wanted, 120)
         assert took is not None, (
             f"customers are not known: {self.reader.value(known, list(accounts), _SEATS)} "
             f"of {wanted}"

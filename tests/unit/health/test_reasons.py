@@ -107,6 +107,7 @@ def test_twice_the_silence_is_critical() -> None:
         (96, 100, Stage.GONE),
         (1, 19, Stage.LINGERING),
         (5, 0, Stage.GONE),
+        (0, 0, Stage.LINGERING),
     ],
 )
 def test_a_week_a_fifth_below_the_one_before_is_worth_watching(

@@ -1,0 +1,74 @@
+"""How far the stream of each peer group has come, by its own time."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from services.health.storage.accounts import PeerGroup
+from shared.db.transaction import Transaction
+
+_NOTE = """
+INSERT INTO watermarks AS w (segment, time_zone, partition, event_time, received_at)
+SELECT a.segment, a.time_zone, e.partition, max(least(e.event_time, e.received_at)),
+       (array_agg(e.received_at ORDER BY e.event_time DESC))[1]
+FROM unnest(CAST(:ids AS text[]), CAST(:partitions AS int[]), CAST(:times AS timestamptz[]),
+            CAST(:received AS timestamptz[])) AS e(account_id, partition, event_time, received_at)
+JOIN accounts AS a USING (account_id)
+GROUP BY a.segment, a.time_zone, e.partition ORDER BY a.segment, a.time_zone, e.partition
+ON CONFLICT (segment, time_zone, partition) DO UPDATE SET event_time = EXCLUDED.event_time,
+    received_at = CASE
+        WHEN ((w.event_time - CAST(:grace AS interval)) AT TIME ZONE w.time_zone)::date
+           = ((EXCLUDED.event_time - CAST(:grace AS interval)) AT TIME ZONE w.time_zone)::date
+        THEN w.received_at ELSE EXCLUDED.received_at END
+WHERE w.event_time < EXCLUDED.event_time
+"""
+_LATEST = """
+SELECT DISTINCT ON (segment, time_zone) segment, time_zone, event_time,
+       min(received_at) OVER (PARTITION BY segment, time_zone,
+           ((event_time - CAST(:grace AS interval)) AT TIME ZONE time_zone)::date) AS received_at
+FROM watermarks ORDER BY segment, time_zone, event_time DESC
+"""
+
+
+class Seen(NamedTuple):
+    """The latest live event of an account: in which partition, its time, and when it came."""
+
+    partition: int
+    event_time: datetime
+    received_at: datetime
+
+
+class Watermark(NamedTuple):
+    """The latest event time of a group, and when the first event past midnight came in."""
+
+    event_time: datetime
+    received_at: datetime
+
+
+async def note(tx: Transaction, latest: Mapping[str, Seen], grace: timedelta) -> None:
+    """Move the watermarks of the accounts' groups forward.
+
+    A group has its own: one backend that is ahead, or that catches up with last week, closes no
+    days of customers it knows nothing of. An event counts as no later than its reception, so a
+    wrong clock cannot close days early. ``received_at`` stays that of the first event after the
+    day's end and the grace: what closes a day is what alerts are timed from.
+    """
+    rows = sorted(latest.items())
+    await tx.execute(
+        _NOTE,
+        ids=[account_id for account_id, _ in rows],
+        partitions=[seen.partition for _, seen in rows],
+        times=[seen.event_time for _, seen in rows],
+        received=[seen.received_at for _, seen in rows],
+        grace=grace,
+    )
+
+
+async def by_group(tx: Transaction, grace: timedelta) -> Mapping[PeerGroup, Watermark]:
+    """Return how far every group that was seen live has come."""
+    return {
+        PeerGroup(row["segment"], row["time_zone"]): Watermark(
+            row["event_time"], row["received_at"]
+        )
+        for row in await tx.fetch_all(_LATEST, grace=grace)
+    }

@@ -1,0 +1,261 @@
+"""Domain events over a real broker: heard exactly once, in order, and nothing blocks."""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.bus.consumer import Batch
+from shared.bus.dispatcher import Dispatcher
+from shared.bus.retry import Backoff
+from shared.contracts.event import Event
+from shared.contracts.onboarding import OwnerRemoved
+from shared.db import dead_letters, inbox
+from shared.db.transaction import Database
+from shared.kernel.errors import Conflict
+from tests.integration.shared.conftest import (
+    Ear,
+    Hall,
+    Wire,
+    an_account,
+    changed,
+    event_of,
+    eventually,
+)
+
+
+class NotToday(Conflict):
+    """Not today."""
+
+
+def events(account_id: str, *names: str) -> list[Event]:
+    return [event_of(changed(account_id, name)) for name in names]
+
+
+async def test_events_of_an_account_are_heard_once_and_in_order(hall: Hall, wire: Wire) -> None:
+    names = [f"n{number}" for number in range(20)]
+    said = events(an_account(), *names)
+    async with hall.listening(Ear()):
+        await wire.say(hall.topic, *said, *said[:5])
+        await hall.wait_for_positions(25)
+    assert await hall.heard() == names
+
+
+async def test_a_listener_that_fails_twice_has_its_effect_once(hall: Hall, wire: Wire) -> None:
+    ear = Ear(failures=[RuntimeError("first"), RuntimeError("second")])
+    async with hall.listening(ear):
+        await wire.say(hall.topic, *events(an_account(), "a", "b"))
+        await hall.wait_for_positions(2)
+    assert await hall.heard() == ["a", "b"]
+    assert ear.calls == 4
+    assert await hall.dead_letters() == []
+
+
+async def test_a_named_refusal_is_set_aside_at_once_and_the_next_event_is_heard(
+    hall: Hall, wire: Wire
+) -> None:
+    ear = Ear(failures=[NotToday()])
+    refused, fine = events(an_account(), "refused", "fine")
+    async with hall.listening(ear):
+        await wire.say(hall.topic, refused, fine)
+        await hall.wait_for_positions(2)
+    assert await hall.heard() == ["fine"]
+    (letter,) = await hall.dead_letters()
+    assert (letter["code"], letter["reason"]) == ("not_today", "Not today.")
+    assert letter["value"] == refused.to_json()
+    assert ear.calls == 2
+
+
+async def test_a_defect_is_set_aside_after_a_few_tries(hall: Hall, wire: Wire) -> None:
+    ear = Ear(failures=[RuntimeError(f"try {number}") for number in range(3)])
+    async with hall.listening(ear, backoff=Backoff(first=0.01, attempts=3)):
+        await wire.say(hall.topic, *events(an_account(), "poison", "fine"))
+        await hall.wait_for_positions(2)
+    assert await hall.heard() == ["fine"]
+    (letter,) = await hall.dead_letters()
+    assert (letter["code"], letter["reason"]) == ("defect", "RuntimeError: try 2")
+
+
+async def test_an_unknown_type_is_passed_over(hall: Hall, wire: Wire) -> None:
+    (known,) = events(an_account(), "known")
+    unknown = replace(known, id="u-1", type="io.tenure.onboarding.invented_tomorrow.v1")
+    unheard = event_of(OwnerRemoved(account_id=known.subject, role="csm", email="a@example.com"))
+    async with hall.listening(Ear()):
+        await wire.say(hall.topic, unknown, unheard, known, unknown)
+        await hall.wait_for_positions(4)
+    assert await hall.heard() == ["known"]
+    assert await hall.dead_letters() == []
+
+
+POISON = {
+    "not text": b"\x00\xff\xfe",
+    "not JSON": b"{",
+    "empty": b"",
+    "no CloudEvent": b'{"hello": "world"}',
+    "a list": b"[1, 2]",
+    "no type of ours": b'{"specversion":"1.0","id":"1","source":"/x","type":"y","subject":"z",'
+    b'"time":"2026-03-02T12:00:00Z","data":{}}',
+    "a broken contract": b'{"specversion":"1.0","id":"2","source":"/tenure/onboarding",'
+    b'"type":"io.tenure.onboarding.account_changed.v1","subject":"z",'
+    b'"time":"2026-03-02T12:00:00Z","data":{"name": 7}}',
+}
+
+
+async def test_poison_is_quarantined_within_five_seconds_as_it_was(hall: Hall, wire: Wire) -> None:
+    async with hall.listening(Ear()):
+        for value in POISON.values():
+            await wire.put(hall.topic, value, headers=[("odd", b"\xff\x00")])
+        await wire.say(hall.topic, *events(an_account(), "fine"))
+        started = time.monotonic()
+        await hall.wait_for_positions(len(POISON) + 1)
+        assert time.monotonic() - started < 5
+    assert await hall.heard() == ["fine"]
+    letters = await hall.dead_letters()
+    assert [letter["value"] for letter in letters] == list(POISON.values())
+    assert {letter["code"] for letter in letters} == {"malformed_event"}
+    assert letters[0]["headers"] == {"odd": "ÿ\x00"} or "odd" in dict(letters[0]["headers"])
+
+
+async def test_a_dead_letter_is_copied_with_its_reason_and_heard_when_it_is_retried(
+    hall: Hall, wire: Wire, database: Database, relaying: Any
+) -> None:
+    ear = Ear(failures=[NotToday()])
+    account = an_account()
+    async with hall.listening(ear):
+        await wire.say(hall.topic, *events(account, "refused"))
+        await hall.wait_for_positions(1)
+        await relaying(database)
+        await eventually(lambda: _has_records(wire, f"{hall.topic}.dlq", 1), what="a copy")
+        async with database.transaction() as tx:
+            assert await dead_letters.request_retry(tx) == 1
+        await hall.wait_for("refused")
+    (copy,) = await wire.read(f"{hall.topic}.dlq")
+    first, second = await wire.read(hall.topic)
+    headers = {name: value.decode() for name, value in copy.headers}
+    assert (copy.key, copy.value) == (first.key, first.value) == (second.key, second.value)
+    assert headers["tenure-dlq-code"] == "not_today"
+    assert headers["tenure-dlq-topic"] == hall.topic
+    assert headers["ce_type"] == "io.tenure.onboarding.account_changed.v1"
+    (letter,) = await hall.dead_letters()
+    assert letter["copied_at"] is not None
+
+
+async def _has_records(wire: Wire, topic: str, count: int) -> bool:
+    return len(await wire.read(topic)) == count
+
+
+async def test_a_restart_continues_from_the_position_in_postgres(hall: Hall, wire: Wire) -> None:
+    ear = Ear()
+    async with hall.listening(ear):
+        await wire.say(hall.topic, *events(an_account(), "a", "b"))
+        await hall.wait_for_positions(2)
+    await wire.say(hall.topic, *events(an_account(), "c"))
+    async with hall.listening(ear):
+        await hall.wait_for("a", "b", "c")
+        await wire.say(hall.topic, *events(an_account(), "d"))
+        await hall.wait_for("a", "b", "c", "d")
+    assert ear.calls == 4
+
+
+async def test_a_consumer_whose_position_was_moved_gives_way_and_goes_on_from_there(
+    hall: Hall, wire: Wire, database: Database
+) -> None:
+    account = an_account()
+    async with hall.listening(Ear()):
+        await wire.say(hall.topic, *events(account, "a"))
+        await hall.wait_for("a")
+        (mine,) = [number for number, at in (await hall.positions()).items() if at == 1]
+        async with database.transaction() as tx:
+            await inbox.advance(tx, hall.group, hall.topic, {mine: (1, 3)})
+        await wire.say(hall.topic, *events(account, "theirs", "theirs too", "mine"))
+        await hall.wait_for("a", "mine")
+        assert (await hall.positions())[mine] == 4
+
+
+async def test_of_two_that_believe_they_own_a_record_one_has_the_effect(
+    hall: Hall, wire: Wire, database: Database
+) -> None:
+    await wire.say(hall.topic, *events(an_account(), "a"))
+    (record,) = await wire.read(hall.topic)
+    async with database.transaction() as tx:
+        await inbox.start_position(
+            tx, hall.group, hall.topic, {record.partition: 0}, log_id="this one"
+        )
+    batch = Batch(hall.topic, record.partition, 0, [record])
+    ears = [Ear(), Ear()]
+    ends = await asyncio.gather(
+        *(Dispatcher(database, ear.listeners).handle([batch], hall.group) for ear in ears),
+        return_exceptions=True,
+    )
+    assert sorted(type(end).__name__ for end in ends) == ["Fenced", "NoneType"]
+    assert await hall.heard() == ["a"]
+    assert (await hall.positions()) == {record.partition: 1}
+
+
+async def test_a_log_that_is_new_is_read_from_its_beginning_and_the_inbox_protects(
+    hall: Hall, wire: Wire, database: Database
+) -> None:
+    account = an_account()
+    old, new = events(account, "old", "new")
+    async with hall.listening(Ear()):
+        await wire.say(hall.topic, old)
+        await hall.wait_for("old")
+    async with database.transaction() as tx:
+        # As it would stand if the broker had held a thousand records and forgotten them all.
+        await tx.execute("UPDATE positions SET next_offset = 1000, log_id = 'the one before'")
+    await wire.say(hall.topic, old, new)
+    ear = Ear()
+    async with hall.listening(ear):
+        await hall.wait_for("old", "new")
+        await hall.wait_for_positions(3)
+    assert ear.calls == 1
+
+
+async def test_a_position_past_the_end_of_the_log_is_no_position(
+    hall: Hall, wire: Wire, database: Database
+) -> None:
+    async with hall.listening(Ear()):
+        await wire.say(hall.topic, *events(an_account(), "a"))
+        await hall.wait_for("a")
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE positions SET next_offset = next_offset + 500")
+    async with hall.listening(Ear()):
+        await hall.wait_for_positions(1)
+    assert await hall.heard() == ["a"]
+
+
+async def test_two_members_share_the_partitions_and_hear_everything_once(
+    hall: Hall, wire: Wire
+) -> None:
+    ears = [Ear(), Ear()]
+    names = [f"n{number}" for number in range(30)]
+    said = [event_of(changed(an_account(), name)) for name in names]
+    async with (
+        hall.listening(ears[0], member="one"),
+        hall.listening(ears[1], member="two"),
+    ):
+        await wire.say(hall.topic, *said)
+        await hall.wait_for(*names, within=30)
+    assert sum(ear.calls for ear in ears) == 30
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+async def test_both_modes_of_cloudevents_are_understood(hall: Hall, wire: Wire, mode: str) -> None:
+    (event,) = events(an_account(), mode)
+    async with hall.listening(Ear()):
+        if mode == "structured":
+            await wire.say(hall.topic, event)
+        else:
+            envelope = {k: v for k, v in event.to_dict().items() if isinstance(v, str)}
+            headers = [(f"ce_{name}", value.encode()) for name, value in envelope.items()]
+            data = event.to_dict()["data"]
+            await wire.put(hall.topic, _json(data), key=event.subject, headers=headers)
+        await hall.wait_for(mode)
+
+
+def _json(value: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(value)

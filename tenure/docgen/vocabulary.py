@@ -105,7 +105,7 @@ _EXPANSION = {
 }
 
 _DECISIONS = {
-    f"{fact}.because": Word("Why, as a person put it; null when nobody said.", why)
+    f"{fact}.note": Word("Why, in the words of who decided.", why)
     for fact, why in (
         ("opportunity_won", "a second team joins"),
         ("opportunity_lost", "no budget this year"),

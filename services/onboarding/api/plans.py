@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from fastapi import Path
 from pydantic import BaseModel, Field
 
+from services.onboarding import gateways
 from services.onboarding.api.common import PREFIX, READ, WRITE, AccountId, Order, Text
 from services.onboarding.domain.account import Account, AccountNotFound
 from services.onboarding.domain.owner import Owner, OwnerRole
@@ -16,6 +17,7 @@ from services.onboarding.domain.plan import (
     MilestoneNotFound,
     MilestoneState,
     Plan,
+    PlanExists,
     PlanNotFound,
     PrerequisitesMissing,
 )
@@ -115,6 +117,18 @@ async def get_onboarding(tx: Tx, account_id: AccountId) -> PlanOut:
     account, plan = await landing.known_plan(tx, account_id)
     owned = await owners.all_current(tx, account_id)
     return PlanOut.of(account, plan, owned, now=tx.now)
+
+
+@router.post(
+    "/onboarding",
+    status_code=201,
+    dependencies=[WRITE],
+    responses=responses(AccountNotFound, PlanExists),
+)
+async def start_onboarding(tx: Tx, account_id: AccountId) -> PlanOut:
+    """Open the plan of an account that was opened without one, as by its product backend."""
+    await landing.start_later(tx, account_id, gateways.templates())
+    return await get_onboarding(tx, account_id)
 
 
 @router.post(

@@ -18,6 +18,10 @@ class PlanNotFound(NotFound):
     """The account has no onboarding plan."""
 
 
+class PlanExists(Conflict):
+    """The account has an onboarding plan already."""
+
+
 class MilestoneNotFound(NotFound):
     """The account's plan has no such milestone."""
 

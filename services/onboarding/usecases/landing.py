@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.onboarding.domain.account import Account, AccountNotFound
-from services.onboarding.domain.plan import Milestone, Plan, PlanNotFound
-from services.onboarding.domain.template import Template
+from services.onboarding.domain.plan import Milestone, Plan, PlanExists, PlanNotFound
+from services.onboarding.domain.template import Template, Templates
 from services.onboarding.storage import accounts, plans
 from shared.contracts.onboarding import (
     FirstValueReached,
@@ -42,6 +42,20 @@ async def start(tx: Transaction, account: Account, template: Template) -> Plan:
         after = after.completed_by_usage(milestone, at=reached_at)
     await _keep_completion(tx, account, plan, after)
     return after
+
+
+async def start_later(tx: Transaction, account_id: str, templates: Templates) -> Plan:
+    """Open the plan of an account that was opened without one, as by its product backend.
+
+    Raises `AccountNotFound` or `PlanExists`.
+    """
+    await accounts.hold(tx, account_id)
+    account = await accounts.find(tx, account_id)
+    if account is None:
+        raise AccountNotFound
+    if await plans.find(tx, account_id) is not None:
+        raise PlanExists
+    return await start(tx, account, templates.for_segment(account.segment))
 
 
 async def complete_by_hand(tx: Transaction, account_id: str, key: str, *, done_by: str) -> Plan:

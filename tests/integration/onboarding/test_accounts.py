@@ -49,6 +49,16 @@ async def test_an_imported_customer_has_no_plan(api: httpx.AsyncClient, said: An
     assert (response.status_code, response.json()["code"]) == (404, "plan_not_found")
 
 
+async def test_the_plan_of_an_account_opened_without_one_is_opened_later_and_once(
+    api: httpx.AsyncClient, said: Any
+) -> None:
+    await opened(api, start_onboarding=False)
+    first, again = [await api.post("accounts/acme/onboarding") for _ in range(2)]
+    assert (first.status_code, first.json()["template"]) == (201, "default@1")
+    assert (again.status_code, again.json()["code"]) == (409, "plan_exists")
+    assert [name for name, _ in await said()] == ["account_opened", "onboarding_started"]
+
+
 async def test_an_account_is_opened_once(api: httpx.AsyncClient) -> None:
     await opened(api)
     again = await api.post("accounts", json={"account_id": "acme", "name": "Other"})

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from shared.db.engine import create_engine
 from shared.db.migrate import migrate, migration_engine
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
+from shared.web.service import build_service
 from tenure.catalog import SCHEMAS
 from tests import stacks
 
@@ -129,10 +131,6 @@ async def make_key(database: Database, scopes: list[str], source: str = "test-ba
 
 
 def make_app(service: str, clock: FixedClock, **settings: Any) -> Any:
-    from importlib import import_module
-
-    from shared.web.service import build_service
-
     main = import_module(f"services.{service}.main")
     return build_service(main.SERVICE, main.Settings(**settings), clock=clock)
 

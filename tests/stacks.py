@@ -4,20 +4,28 @@
 two URLs separated by a comma: ``postgresql://...,host:port`` for parts of your own.
 """
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+import docker
+import docker.errors
 import pytest
+from testcontainers.core.container import DockerContainer
 
 from tenure.stack.apache_kafka import ApacheKafka
-from tenure.stack.broker import Broker
+from tenure.stack.broker import Broker, live_nodes
 from tenure.stack.embedded_broker import EmbeddedBroker
+from tenure.stack.ports import free_port
 from tenure.stack.postgres import EmbeddedPostgres
 
 POSTGRES_IMAGE = "postgres:18"
-KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
+KAFKA_IMAGE = "apache/kafka:4.1.1"
+PASSWORD = "only-for-tests"
 
 
 @dataclass(frozen=True)
@@ -66,16 +74,50 @@ def _processes(kind: str, folder: Path) -> Iterator[Stack]:
 
 @contextmanager
 def _containers() -> Iterator[Stack]:
-    import docker
-    from testcontainers.kafka import KafkaContainer
-    from testcontainers.postgres import PostgresContainer
-
     try:
         docker.from_env(timeout=5).ping()
     except docker.errors.DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}", allow_module_level=True)
-    with (
-        PostgresContainer(POSTGRES_IMAGE, driver=None) as postgres,
-        KafkaContainer(KAFKA_IMAGE).with_kraft() as kafka,
-    ):
-        yield Stack(postgres.get_connection_url(), kafka.get_bootstrap_server(), 10.0)
+        pytest.skip(f"no Docker engine answers: {error}")
+    postgres_port, kafka_port = free_port(), free_port()
+    postgres = DockerContainer(POSTGRES_IMAGE).with_bind_ports(5432, postgres_port)
+    postgres.with_env("POSTGRES_PASSWORD", PASSWORD)
+    kafka = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, kafka_port)
+    for name, value in _kafka_environment(kafka_port).items():
+        kafka.with_env(name, value)
+    admin_url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{postgres_port}/postgres"
+    with postgres, kafka:
+        _wait_until(lambda: bool(live_nodes(kafka_port)), "Kafka")
+        _wait_until(lambda: asyncio.run(_answers(admin_url)), "PostgreSQL")
+        yield Stack(admin_url, f"127.0.0.1:{kafka_port}", 10.0)
+
+
+def _kafka_environment(port: int) -> dict[str, str]:
+    return {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    }
+
+
+async def _answers(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url, timeout=2)
+    except (OSError, asyncpg.PostgresError):
+        return False
+    await connection.close()
+    return True
+
+
+def _wait_until(is_ready: Callable[[], bool], name: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{name} did not answer within {seconds:g} s")
+        time.sleep(0.2)

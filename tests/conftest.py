@@ -20,6 +20,7 @@ from sqlalchemy import text
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from shared.auth import keys
+from shared.bus.topics import apply_topics, read_topics
 from shared.db.engine import create_engine
 from shared.db.migrate import migrate, migration_engine
 from shared.db.transaction import Database
@@ -42,6 +43,7 @@ def stack() -> Iterator[stacks.Stack]:
     with TemporaryDirectory(prefix="tenure-", dir=_fast_folder()) as folder:
         Path(folder).chmod(0o755)
         with stacks.start(kind, Path(folder)) as started:
+            asyncio.run(apply_topics(started.bootstrap, read_topics()))
             yield started
 
 

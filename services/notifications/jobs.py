@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from services.notifications.domain.delivery import Outcome
+from services.notifications.domain.delivery import Missed, Outcome
+from services.notifications.domain.retry import rest_after
 from services.notifications.gateways.mail import Letter, Mailer
+from services.notifications.gateways.vault import Vault
 from services.notifications.gateways.webhooks import WebhookSender
 from services.notifications.settings import Settings
 from services.notifications.storage.deliveries import Parcel
@@ -38,7 +40,9 @@ class Courier(Generic[_Load]):
     """Sends what is due on one channel, from as many places at once as run it.
 
     ``per_recipient``: how many sends to one recipient may be under way, so that a slow receiver
-    holds up itself and nobody else.
+    holds up itself and nobody else. A receiver that let the last one time out is sent one at a
+    time, after a rest that grows to 90 s, until it answers; every process learns that by itself.
+    ``poll_seconds``: how often to look without having been woken.
     """
 
     def __init__(
@@ -48,12 +52,16 @@ class Courier(Generic[_Load]):
         *,
         per_recipient: int,
         jitter: Callable[[], float] | None = None,
+        poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self._pick_up = pick_up
         self._send = send
         self._per_recipient = per_recipient
         self._jitter = jitter or random.SystemRandom().random
+        self._poll_seconds = poll_seconds
         self._under_way: Counter[str] = Counter()
+        self._silences: Counter[str] = Counter()
+        self._rests_until: dict[str, datetime] = {}
         self._asking = asyncio.Lock()
         self._news = asyncio.Event()
         self._asked_in_vain_at = float("-inf")
@@ -66,7 +74,7 @@ class Courier(Generic[_Load]):
         if load is None:
             # Not wait_for: in Python 3.11 it can swallow a cancellation.
             with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._news.wait()
             return True
         await self._carry(database, load)
@@ -80,10 +88,11 @@ class Courier(Generic[_Load]):
         """Lease one; of those who find nothing, one at a time asks the database."""
         async with self._asking:
             now = asyncio.get_running_loop().time()
-            if not self._news.is_set() and now - self._asked_in_vain_at < _POLL_SECONDS * 0.9:
+            if not self._news.is_set() and now - self._asked_in_vain_at < self._poll_seconds * 0.9:
                 return None
             self._news.clear()
-            busy = [who for who, n in self._under_way.items() if n >= self._per_recipient]
+            known = {*self._under_way, *self._silences}
+            busy = [who for who in known if not self._has_room(who, database.clock.now())]
             async with database.transaction() as tx:
                 load = await self._pick_up(tx, busy)
             if load is None:
@@ -98,9 +107,23 @@ class Courier(Generic[_Load]):
         parcel = _parcel(load)
         with self._making_room(parcel.delivery.recipient):
             outcome = await self._send(load)
+            self._learn(parcel.delivery.recipient, outcome, database.clock.now())
             reach("delivery.sent")
             async with database.transaction() as tx:
                 await deliveries.record(tx, parcel, outcome, jitter=self._jitter())
+
+    def _has_room(self, recipient: str, now: datetime) -> bool:
+        if recipient not in self._silences:
+            return self._under_way[recipient] < self._per_recipient
+        return not self._under_way[recipient] and self._rests_until[recipient] <= now
+
+    def _learn(self, recipient: str, outcome: Outcome, now: datetime) -> None:
+        if isinstance(outcome, Missed) and outcome.is_silent:
+            self._silences[recipient] += 1
+            self._rests_until[recipient] = now + rest_after(self._silences[recipient])
+        else:
+            self._silences.pop(recipient, None)
+            self._rests_until.pop(recipient, None)
 
     @contextmanager
     def _making_room(self, recipient: str) -> Iterator[None]:
@@ -113,16 +136,17 @@ class Courier(Generic[_Load]):
             self._news.set()
 
     def _hook(self, database: Database) -> None:
-        """Hear of commits that said something: they may have left something to send."""
+        """Hear of commits that left something to send."""
         if self._hooked is not database:
-            database.after_emit(self.wake)
+            database.on_wake(self.wake)
             self._hooked = database
 
 
 def jobs(settings: Settings) -> tuple[Job, ...]:
     """Return the couriers of every channel that leads outside."""
     mail = mail_courier(Mailer(settings.smtp, settings.mail_from))
-    hooks = webhook_courier(WebhookSender(allow_private=settings.webhook_allow_private))
+    vault = Vault(settings.vault_key)
+    hooks = webhook_courier(WebhookSender(vault, allow_private=settings.webhook_allow_private))
     return (
         Job("deliver_held", _HELD_EVERY, deliver_held),
         *(Job("deliver_email", _AFTER_FAILURE, mail.run) for _ in range(_MAIL_COURIERS)),
@@ -136,7 +160,12 @@ async def deliver_held(database: Database) -> bool:
         return await deliveries.deliver_held(tx)
 
 
-def mail_courier(mailer: Mailer, *, jitter: Callable[[], float] | None = None) -> Courier[Parcel]:
+def mail_courier(
+    mailer: Mailer,
+    *,
+    jitter: Callable[[], float] | None = None,
+    poll_seconds: float = _POLL_SECONDS,
+) -> Courier[Parcel]:
     """Return the courier of e-mail."""
 
     async def send(parcel: Parcel) -> Outcome:
@@ -151,7 +180,13 @@ def mail_courier(mailer: Mailer, *, jitter: Callable[[], float] | None = None) -
         )
         return await mailer.send(letter)
 
-    return Courier(deliveries.pick_up_mail, send, per_recipient=_MAIL_COURIERS, jitter=jitter)
+    return Courier(
+        deliveries.pick_up_mail,
+        send,
+        per_recipient=_MAIL_COURIERS,
+        jitter=jitter,
+        poll_seconds=poll_seconds,
+    )
 
 
 def webhook_courier(

@@ -1,13 +1,17 @@
 """What notifications needs to start."""
 
+import base64
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from shared.web.settings import ServiceSettings
 
 _STARTTLS = {None: None, "1": True, "0": False}
+_KEY_BYTES = 32
+# Everybody knows it: it seals nothing worth keeping, and production refuses it.
+_DEVELOPMENT_KEY = base64.b64encode(b"tenure-development-key-not-safe!").decode()
 
 
 class SmtpServer(BaseModel):
@@ -45,12 +49,36 @@ class Settings(ServiceSettings):
     smtp_url: str = Field(default="smtp://localhost:25", repr=False)
     mail_from: str = Field(default="Tenure <tenure@localhost>")
     webhook_allow_private: bool = False
+    # Seals the signing secrets of webhooks: 32 bytes in base64. Whoever loses it has to rotate
+    # the secret of every endpoint.
+    webhook_secret_key: SecretStr = SecretStr(_DEVELOPMENT_KEY)
 
     @field_validator("smtp_url")
     @classmethod
     def _is_smtp(cls, value: str) -> str:
         SmtpServer.parse(value)
         return value
+
+    @field_validator("webhook_secret_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        # One spelling only, so that a key everybody knows cannot pass in another.
+        if len(key) != _KEY_BYTES or base64.b64encode(key).decode() != text:
+            raise ValueError(
+                "TENURE_WEBHOOK_SECRET_KEY must be 32 bytes in base64; "
+                "make one with: head -c 32 /dev/urandom | base64"
+            )
+        return value
+
+    @property
+    def vault_key(self) -> bytes:
+        """The key that seals signing secrets, 32 bytes."""
+        return base64.b64decode(self.webhook_secret_key.get_secret_value())
 
     @property
     def smtp(self) -> SmtpServer:

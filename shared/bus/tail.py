@@ -11,15 +11,16 @@ async def tail(
     bootstrap: str, topics: Sequence[str], *, from_beginning: bool, follow: bool
 ) -> AsyncIterator[Record]:
     """Yield records of topics; without ``follow`` it ends at the end of the log as it is now."""
-    client = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    client = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        # Not by seeking: the fetcher starts with the assignment, and the two would race.
+        auto_offset_reset="earliest" if from_beginning else "latest",
+    )
     await client.start()
     try:
         partitions = await _assign(client, topics)
         ends = await client.end_offsets(partitions)
-        if from_beginning:
-            await client.seek_to_beginning(*partitions)
-        else:
-            await client.seek_to_end(*partitions)
         left = {tp for tp in partitions if from_beginning and ends[tp] > 0}
         while follow or left:
             for tp, records in (await client.getmany(timeout_ms=200)).items():

@@ -41,6 +41,7 @@ class Transaction:
     now: datetime
     cause: Event | None = None
     _events: list[Event] = field(default_factory=list)
+    _leaves_work: bool = False
 
     async def execute(self, sql: str, **params: Any) -> int:
         """Run a statement; return how many rows it touched."""
@@ -75,6 +76,18 @@ class Transaction:
         self._events.append(event)
         return event
 
+    def wake(self) -> None:
+        """Say that this transaction leaves work in the database: who waits is woken after commit.
+
+        For work that no fact tells of; `Database.on_wake` says who is woken.
+        """
+        self._leaves_work = True
+
+    @property
+    def leaves_work(self) -> bool:
+        """Whether somebody is to be woken."""
+        return self._leaves_work
+
     @property
     def emitted(self) -> Sequence[Event]:
         """The events emitted so far, oldest first."""
@@ -89,10 +102,15 @@ class Database:
         self.service = service
         self.clock = clock
         self._after_emit: list[Callable[[], None]] = []
+        self._on_wake: list[Callable[[], None]] = []
 
     def after_emit(self, callback: Callable[[], None]) -> None:
         """Call back after each commit that left events in the outbox."""
         self._after_emit.append(callback)
+
+    def on_wake(self, callback: Callable[[], None]) -> None:
+        """Call back after each commit of a transaction that called `Transaction.wake`."""
+        self._on_wake.append(callback)
 
     @asynccontextmanager
     async def transaction(self, *, cause: Event | None = None) -> AsyncIterator[Transaction]:
@@ -103,9 +121,11 @@ class Database:
             await outbox.save(connection, tx.emitted)
             reach("transaction.before_commit")
         reach("transaction.after_commit")
-        if tx.emitted:
-            for callback in self._after_emit:
-                callback()
+        for callback in [
+            *(self._after_emit if tx.emitted else ()),
+            *(self._on_wake if tx.leaves_work else ()),
+        ]:
+            callback()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -3,6 +3,9 @@
 The answer is stored by the transaction that has the effect, so that a crash cannot separate
 them. A key is remembered for 24 hours, per API key. A refused request has no effect and leaves
 nothing: it may be sent again.
+
+An answer that holds a secret is not stored: a route marked with `shown_once` still has its effect
+once, and a repetition is told that the answer is gone.
 """
 
 import hashlib
@@ -37,6 +40,10 @@ class IdempotencyKeyReused(Invalid):
     """This Idempotency-Key was used for another request; use a new one."""
 
 
+class SecretShownOnce(Conflict):
+    """This request was done, and its secret was shown once and is not kept; rotate the secret."""
+
+
 class Replay(Exception):  # noqa: N818 - not an error: the answer is already known
     """The request was done before; this is what it was answered."""
 
@@ -56,7 +63,8 @@ class _Pending:
 async def begin(tx: Transaction, request: Request, caller: Principal | None) -> None:
     """Claim the key of a request, if it has one and somebody sent it.
 
-    Raises `Replay`, `IdempotencyKeyInFlight`, `IdempotencyKeyReused`, `InvalidIdempotencyKey`.
+    Raises `Replay`, `SecretShownOnce`, `IdempotencyKeyInFlight`, `IdempotencyKeyReused` or
+    `InvalidIdempotencyKey`.
     """
     key = request.headers.get(HEADER)
     if request.method != "POST" or key is None or caller is None:
@@ -71,6 +79,15 @@ async def begin(tx: Transaction, request: Request, caller: Principal | None) -> 
     request.state.idempotency = pending
 
 
+async def shown_once(request: Request) -> None:
+    """Keep the answer of a route out of storage, as it holds a secret.
+
+    A dependency of the route. Under an Idempotency-Key that was used, the route is refused with
+    `SecretShownOnce`, whose ``location`` is that of the first answer, if it had one.
+    """
+    request.state.is_shown_once = True
+
+
 async def finish(request: Request, response: Response) -> None:
     """Store the answer to a request whose key was claimed, in the transaction of its effect."""
     pending: _Pending | None = getattr(request.state, "idempotency", None)
@@ -78,6 +95,7 @@ async def finish(request: Request, response: Response) -> None:
         return
     if not hasattr(response, "body"):
         raise TypeError("a streamed response cannot be stored under an Idempotency-Key")
+    is_shown_once = getattr(request.state, "is_shown_once", False)
     await pending.tx.execute(
         "INSERT INTO idempotency_keys (key, principal, request_hash, status, body, headers, "
         "created_at) VALUES (:key, :principal, :hash, :status, CAST(:body AS jsonb), "
@@ -90,7 +108,7 @@ async def finish(request: Request, response: Response) -> None:
         hash=pending.request_hash,
         status=response.status_code,
         # As text inside: jsonb itself would reorder the members of an object.
-        body={"text": bytes(response.body).decode()},
+        body=None if is_shown_once else {"text": bytes(response.body).decode()},
         headers={
             name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
         },
@@ -110,6 +128,9 @@ async def _replay_if_done(pending: _Pending) -> None:
         return
     if row["request_hash"] != pending.request_hash:
         raise IdempotencyKeyReused
+    if row["body"] is None:
+        location = row["headers"].get("location")
+        raise SecretShownOnce(**({"location": location} if location else {}))
     headers = {**row["headers"], REPLAYED: "true"}
     raise Replay(Response(row["body"]["text"], status_code=row["status"], headers=headers))
 

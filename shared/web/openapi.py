@@ -54,7 +54,7 @@ def complete(app: FastAPI, document: dict[str, Any]) -> None:
     components.update(schemas["$defs"])
     for route in iter_route_contexts(app.routes):
         for method, operation in _operations(document, route):
-            _complete_operation(operation, method, uses_tx=_uses_transaction(route))
+            _complete_operation(operation, method, asked=_asked_by(route))
 
 
 def _operations(document: dict[str, Any], route: RouteContext) -> Iterator[tuple[str, Any]]:
@@ -64,7 +64,8 @@ def _operations(document: dict[str, Any], route: RouteContext) -> Iterator[tuple
             yield method, path[method.lower()]
 
 
-def _complete_operation(operation: dict[str, Any], method: str, *, uses_tx: bool) -> None:
+def _complete_operation(operation: dict[str, Any], method: str, *, asked: list[Any]) -> None:
+    uses_tx = deps.transaction in asked
     common: list[type[Refusal]] = []
     if operation.get("security"):
         common += [Unauthenticated, InvalidApiKey, MissingScope]
@@ -79,6 +80,8 @@ def _complete_operation(operation: dict[str, Any], method: str, *, uses_tx: bool
             idempotency.IdempotencyKeyInFlight,
             idempotency.IdempotencyKeyReused,
         ]
+        if idempotency.shown_once in asked:
+            common.append(idempotency.SecretShownOnce)
     _merge(operation["responses"], responses(*common))
 
 
@@ -116,5 +119,5 @@ def _example(refusal: type[Refusal]) -> dict[str, Any]:
     return {"summary": refusal.title(), "value": value}
 
 
-def _uses_transaction(route: RouteContext) -> bool:
-    return deps.transaction in deps.asked_by(getattr(route, "dependant", None))
+def _asked_by(route: RouteContext) -> list[Any]:
+    return deps.asked_by(getattr(route, "dependant", None))

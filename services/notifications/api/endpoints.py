@@ -17,6 +17,7 @@ from services.notifications.domain.endpoint import (
     PrivateUrl,
 )
 from services.notifications.domain.kinds import UnknownEvent
+from services.notifications.gateways.vault import Vault
 from services.notifications.gateways.webhooks import WebhookSender
 from services.notifications.settings import Settings
 from services.notifications.storage import endpoints as storage
@@ -33,6 +34,7 @@ from shared.web.etags import (
     check_version,
     set_etag,
 )
+from shared.web.idempotency import shown_once
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
@@ -125,6 +127,15 @@ def allow_private(request: Request) -> bool:
 AllowPrivate = Annotated[bool, Depends(allow_private)]
 
 
+def vault(request: Request) -> Vault:
+    """Return the vault of this installation."""
+    settings: Settings = request.app.state.settings
+    return Vault(settings.vault_key)
+
+
+SecretVault = Annotated[Vault, Depends(vault)]
+
+
 async def unchanged(tx: Tx, endpoint_id: UUID, expected: IfMatch) -> Endpoint:
     """Return an endpoint, locked. Raises `EndpointNotFound` or `PreconditionFailed`."""
     endpoint = await usecases.locked(tx, endpoint_id)
@@ -147,15 +158,27 @@ class TestResult(BaseModel):
 @router.post(
     "",
     status_code=201,
-    dependencies=_WRITE,
+    dependencies=[*_WRITE, Depends(shown_once)],
     responses=responses(InvalidUrl, PrivateUrl, UnknownEvent),
 )
 async def create_webhook_endpoint(
-    tx: Tx, body: NewEndpoint, private: AllowPrivate, response: Response
+    tx: Tx,
+    body: NewEndpoint,
+    *,
+    private: AllowPrivate,
+    secret_vault: SecretVault,
+    response: Response,
 ) -> EndpointWithSecret:
-    """Add an endpoint. Its secret is in this answer and in no other."""
+    """Add an endpoint. Its secret is in this answer and in no other.
+
+    The secret is kept encrypted only. Repeated under its `Idempotency-Key`, the request is
+    answered 409 `secret_shown_once`, with the `location` of the endpoint it made: if the first
+    answer was lost, rotate the secret.
+    """
     order = EndpointOrder(description=body.description, events=body.events)
-    made = await usecases.add_endpoint(tx, body.url, order, allow_private=private)
+    made = await usecases.add_endpoint(
+        tx, body.url, order, allow_private=private, vault=secret_vault
+    )
     set_etag(response, made.endpoint.version)
     response.headers["Location"] = f"/api/v1/webhook_endpoints/{made.endpoint.id}"
     return EndpointWithSecret.made(made)
@@ -215,13 +238,20 @@ async def delete_webhook_endpoint(tx: Tx, endpoint_id: UUID) -> None:
 
 
 @router.post(
-    "/{endpoint_id}/rotate_secret", dependencies=_WRITE, responses=responses(EndpointNotFound)
+    "/{endpoint_id}/rotate_secret",
+    dependencies=[*_WRITE, Depends(shown_once)],
+    responses=responses(EndpointNotFound),
 )
 async def rotate_webhook_secret(
-    tx: Tx, endpoint_id: UUID, response: Response
+    tx: Tx, endpoint_id: UUID, secret_vault: SecretVault, response: Response
 ) -> EndpointWithSecret:
-    """Give an endpoint a new secret. For 24 h the one before signs too."""
-    rotated = await usecases.rotate_secret(tx, endpoint_id)
+    """Give an endpoint a new secret. For 24 h the one before signs too.
+
+    The secret is in this answer and in no other. Repeated under its `Idempotency-Key`, the
+    request is answered 409 `secret_shown_once` and rotates nothing: if the first answer was lost,
+    rotate again under a new key.
+    """
+    rotated = await usecases.rotate_secret(tx, endpoint_id, secret_vault)
     set_etag(response, rotated.endpoint.version)
     return EndpointWithSecret.made(rotated)
 
@@ -232,7 +262,7 @@ async def rotate_webhook_secret(
     responses=responses(EndpointNotFound, EndpointDisabled),
 )
 async def test_webhook_endpoint(
-    endpoint_id: UUID, request: Request, private: AllowPrivate
+    endpoint_id: UUID, request: Request, private: AllowPrivate, secret_vault: SecretVault
 ) -> TestResult:
     """Post a signed `webhook.test` now, once, and tell what the receiver answered."""
     database: Database = request.app.state.database
@@ -246,7 +276,7 @@ async def test_webhook_endpoint(
         "timestamp": clock.now().isoformat().replace("+00:00", "Z"),
         "data": {"endpoint_id": str(endpoint_id)},
     }
-    sender = WebhookSender(allow_private=private)
+    sender = WebhookSender(secret_vault, allow_private=private)
     outcome = await sender.send(endpoint, keys, message_id=webhook_id, payload=payload)
     return TestResult(
         webhook_id=webhook_id,

@@ -50,13 +50,14 @@ class Missed:
     """The receiver did not take it.
 
     ``is_final``: trying again cannot help. ``is_gone``: the receiver wants nothing any more.
-    ``retry_after``: what it asked for.
+    ``retry_after``: what it asked for. ``is_silent``: it let the time run out.
     """
 
     error: str
     code: int | None = None
     is_final: bool = False
     is_gone: bool = False
+    is_silent: bool = False
     retry_after: timedelta | None = None
 
 

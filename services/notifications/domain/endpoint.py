@@ -36,16 +36,20 @@ class PrivateUrl(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A Standard Webhooks secret (``whsec_...``); the newest of an endpoint has no end."""
+    """A Standard Webhooks secret (``whsec_...``), sealed; the newest of an endpoint has no end."""
 
     id: UUID
-    secret: str = field(repr=False)
+    sealed: bytes = field(repr=False)
     created_at: datetime
     expires_at: datetime | None = None
 
     def is_live(self, at: datetime) -> bool:
         """Tell whether it signs at this moment."""
         return self.expires_at is None or self.expires_at > at
+
+    def ended(self, at: datetime) -> Self:
+        """Return the key as it signs no more."""
+        return replace(self, expires_at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ def rotated(keys: Sequence[SigningKey], new: SigningKey) -> tuple[SigningKey, ..
     """Return an endpoint's keys after a new one came: two live ones, older ones end at once."""
     now = new.created_at
     live = sorted((key for key in keys if key.is_live(now)), key=lambda key: key.created_at)
-    ended = [replace(key, expires_at=now) for key in live[:-1]]
-    leaving = [replace(key, expires_at=_sooner(key.expires_at, now + OVERLAP)) for key in live[-1:]]
+    ended = [key.ended(now) for key in live[:-1]]
+    leaving = [key.ended(_sooner(key.expires_at, now + OVERLAP)) for key in live[-1:]]
     return (*ended, *leaving, new)
 
 

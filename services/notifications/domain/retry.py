@@ -25,8 +25,17 @@ WAITS: tuple[timedelta, ...] = tuple(
 
 LAST_ATTEMPT = len(WAITS) + 1
 
+_LONGEST_REST = 3
 _SPREAD = 0.1
 _LONGEST_ASKED = timedelta(hours=24)
+
+
+def rest_after(silences: int) -> timedelta:
+    """Return how long to leave a receiver alone that let attempts time out, in a row; 90 s at most.
+
+    What it keeps waiting is a sender, whom others need.
+    """
+    return WAITS[min(silences, _LONGEST_REST) - 1]
 
 
 def wait_after(attempt: int, *, jitter: float, asked: timedelta | None = None) -> timedelta | None:

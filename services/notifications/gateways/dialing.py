@@ -84,6 +84,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     async def _checked_addresses(self, host: str, port: int) -> Sequence[IPAddress]:
         try:
             addresses = await self._resolver(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} cannot be resolved") from error
         # One address of our own among public ones is an attack, not an accident: refuse them all.

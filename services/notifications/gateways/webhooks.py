@@ -21,6 +21,7 @@ from services.notifications.gateways.dialing import (
     Resolver,
     resolve,
 )
+from services.notifications.gateways.vault import Vault, WrongVaultKeyError
 from shared.kernel.clock import Clock, SystemClock
 
 _STEP_SECONDS = 5.0
@@ -31,11 +32,12 @@ _GONE = 410
 class WebhookSender:
     """Posts signed messages. Never follows a redirect, never reads more than the status line.
 
-    Signs with its own ``clock``, the wall clock, because receivers judge the age by theirs.
+    Only here are secrets opened, with the ``vault``. Signs with its own ``clock``, the wall clock, because receivers judge the age by theirs.
     """
 
     def __init__(
         self,
+        vault: Vault,
         *,
         allow_private: bool,
         resolver: Resolver = resolve,
@@ -43,6 +45,7 @@ class WebhookSender:
         tls: ssl.SSLContext | None = None,
         total_seconds: float = _TOTAL_SECONDS,
     ) -> None:
+        self._vault = vault
         self._network = GuardedNetwork(allow_private=allow_private, resolver=resolver)
         self._clock = clock or SystemClock()
         self._tls = tls
@@ -58,15 +61,21 @@ class WebhookSender:
     ) -> Outcome:
         """Post a payload once. ``message_id`` is the same for every attempt."""
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
-        headers = signed_headers(keys, str(message_id), body, self._clock.now())
         try:
+            secrets = [self._vault.open(key, endpoint_id=endpoint.id) for key in keys]
+            headers = signed_headers(secrets, str(message_id), body, self._clock.now())
             async with asyncio.timeout(self._total_seconds):
                 return await self._post(endpoint.url, headers, body)
         except ForbiddenAddressError as error:
             return Missed(str(error), is_final=True)
+        except WrongVaultKeyError as error:
+            # Not final: whoever runs the service can still set the right key.
+            return Missed(str(error))
         except TimeoutError:
-            return Missed(f"no answer within {self._total_seconds:g} s")
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            return Missed(f"no answer within {self._total_seconds:g} s", is_silent=True)
+        except httpcore.TimeoutException as error:
+            return Missed(f"{type(error).__name__}: {error}", is_silent=True)
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             return Missed(f"{type(error).__name__}: {error}")
         except ssl.SSLError as error:
             return Missed(f"TLS: {error}")
@@ -102,10 +111,10 @@ class WebhookSender:
 
 
 def signed_headers(
-    keys: Sequence[SigningKey], message_id: str, body: str, at: datetime
+    secrets: Sequence[str], message_id: str, body: str, at: datetime
 ) -> Mapping[str, str]:
-    """Return the headers of a request: one signature for each key that is live."""
-    signatures = [Webhook(key.secret).sign(message_id, at, body) for key in keys]
+    """Return the headers of a request: one signature for each secret that is live."""
+    signatures = [Webhook(secret).sign(message_id, at, body) for secret in secrets]
     return {
         "Content-Type": "application/json",
         "User-Agent": "Tenure-Webhooks/1",

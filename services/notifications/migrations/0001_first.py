@@ -105,12 +105,12 @@ CREATE TABLE webhook_endpoints (
 );
 
 -- Secrets live apart from everything that is listed or shown, and are read by the sender only.
--- They are kept as they are: no package of the lock file offers authenticated encryption, and
--- signing needs the secret itself, so a hash would not do.
+-- Signing needs the secret itself, so a hash would not do: each is sealed with AES-256-GCM under
+-- TENURE_WEBHOOK_SECRET_KEY, as nonce (12 bytes) || ciphertext, bound to endpoint_id and id.
 CREATE TABLE webhook_keys (
     endpoint_id  uuid NOT NULL REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
     id           uuid NOT NULL,
-    secret       text NOT NULL,
+    secret       bytea NOT NULL,
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz,
     PRIMARY KEY (endpoint_id, id)

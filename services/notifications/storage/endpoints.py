@@ -1,4 +1,4 @@
-"""Webhook endpoints and, apart from them, their signing keys."""
+"""Webhook endpoints and, apart from them, their signing keys, sealed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -68,7 +68,7 @@ async def listed(tx: Transaction, *, before: UUID | None, limit: int) -> Sequenc
 async def keys(tx: Transaction, endpoint_id: UUID, at: datetime) -> Sequence[SigningKey]:
     """Return the keys of an endpoint that sign at a moment, newest first."""
     rows = await tx.fetch_all(
-        "SELECT id, secret, created_at, expires_at FROM webhook_keys WHERE endpoint_id = :id "
+        "SELECT id, secret AS sealed, created_at, expires_at FROM webhook_keys WHERE endpoint_id = :id "
         "AND (expires_at IS NULL OR expires_at > :at) ORDER BY created_at DESC, id DESC",
         id=endpoint_id,
         at=at,
@@ -86,7 +86,7 @@ async def save_keys(tx: Transaction, endpoint_id: UUID, keys: Iterable[SigningKe
             {
                 "endpoint_id": endpoint_id,
                 "id": key.id,
-                "secret": key.secret,
+                "secret": key.sealed,
                 "created_at": key.created_at,
                 "expires_at": key.expires_at,
             }

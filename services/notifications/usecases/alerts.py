@@ -44,6 +44,7 @@ async def tell(tx: Transaction, notice: Notice) -> Message | None:
         delivery = await _planned(tx, message, _delivery(tx, message, route), route.window)
         await deliveries.add(tx, delivery)
         await _put_into_inbox(tx, message, delivery)
+    tx.wake()
     return message
 
 
@@ -69,6 +70,7 @@ async def hand_over(tx: Transaction, account_id: str, role: Role, person: Person
             after = _suppressed(delivery, because)
         await deliveries.save(tx, after)
         await _put_into_inbox(tx, message, after)
+        tx.wake()
 
 
 async def put_into_inbox(tx: Transaction, message: Message, delivery: Delivery) -> Delivery:

@@ -108,6 +108,7 @@ async def replay(tx: Transaction, delivery_id: UUID) -> Delivery:
         if not endpoint.is_enabled:
             raise EndpointDisabled
     await deliveries.save(tx, after)
+    tx.wake()
     return after
 
 

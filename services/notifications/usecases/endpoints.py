@@ -15,6 +15,7 @@ from services.notifications.domain.endpoint import (
     rotated,
 )
 from services.notifications.domain.kinds import checked_patterns
+from services.notifications.gateways.vault import Vault
 from services.notifications.storage import deliveries, endpoints
 from shared.db.transaction import Transaction
 from shared.kernel.ids import new_id
@@ -41,7 +42,7 @@ class NewSecret:
 
 
 async def add_endpoint(
-    tx: Transaction, url: str, order: EndpointOrder, *, allow_private: bool
+    tx: Transaction, url: str, order: EndpointOrder, *, allow_private: bool, vault: Vault
 ) -> NewSecret:
     """Make an endpoint. Raises `InvalidUrl`, `PrivateUrl` or `UnknownEvent`."""
     endpoint = Endpoint(
@@ -55,9 +56,9 @@ async def add_endpoint(
         updated_at=tx.now,
     )
     await endpoints.add(tx, endpoint)
-    key = _new_key(tx)
-    await endpoints.save_keys(tx, endpoint.id, [key])
-    return NewSecret(endpoint, key.secret)
+    secret = _new_secret()
+    await endpoints.save_keys(tx, endpoint.id, [_sealed(tx, endpoint, secret, vault)])
+    return NewSecret(endpoint, secret)
 
 
 async def change_endpoint(
@@ -91,16 +92,20 @@ async def remove_endpoint(tx: Transaction, endpoint_id: UUID) -> None:
     await deliveries.suppress_all(tx, str(endpoint_id), "the endpoint was deleted")
 
 
-async def rotate_secret(tx: Transaction, endpoint_id: UUID) -> NewSecret:
+async def rotate_secret(tx: Transaction, endpoint_id: UUID, vault: Vault) -> NewSecret:
     """Give an endpoint a new secret; the one before signs beside it for 24 h.
 
+    One that the vault cannot open ends at once: a lost vault key is repaired by rotating.
     Raises `EndpointNotFound`.
     """
     endpoint = await locked(tx, endpoint_id)
-    key = _new_key(tx)
-    keys = rotated(await endpoints.keys(tx, endpoint_id, tx.now), key)
-    await endpoints.save_keys(tx, endpoint_id, keys)
-    return NewSecret(endpoint, key.secret)
+    keys = await endpoints.keys(tx, endpoint_id, tx.now)
+    usable = [key for key in keys if vault.opens(key, endpoint_id=endpoint_id)]
+    lost = [key.ended(tx.now) for key in keys if key not in usable]
+    secret = _new_secret()
+    after = rotated(usable, _sealed(tx, endpoint, secret, vault))
+    await endpoints.save_keys(tx, endpoint_id, [*lost, *after])
+    return NewSecret(endpoint, secret)
 
 
 async def ready_to_send(
@@ -137,6 +142,11 @@ def _disabled_because(before: Endpoint, order: EndpointOrder) -> str | None:
     return None if order.is_enabled else before.disabled_because or "disabled by request"
 
 
-def _new_key(tx: Transaction) -> SigningKey:
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-    return SigningKey(id=new_id(), secret=secret, created_at=tx.now)
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def _sealed(tx: Transaction, endpoint: Endpoint, secret: str, vault: Vault) -> SigningKey:
+    key_id = new_id()
+    sealed = vault.seal(secret, endpoint_id=endpoint.id, key_id=key_id)
+    return SigningKey(id=key_id, sealed=sealed, created_at=tx.now)

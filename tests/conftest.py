@@ -1,5 +1,6 @@
 """Fixtures: the stack, a database and an app of one service, each test with its own database."""
 
+import asyncio
 import os
 import shutil
 import sys

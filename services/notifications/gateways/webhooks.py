@@ -22,7 +22,7 @@ from services.notifications.gateways.dialing import (
     resolve,
 )
 from services.notifications.gateways.vault import Vault, WrongVaultKeyError
-from shared.kernel.clock import Clock, SystemClock
+from shared.kernel.clock import SystemClock
 
 _STEP_SECONDS = 5.0
 _TOTAL_SECONDS = 10.0
@@ -32,7 +32,8 @@ _GONE = 410
 class WebhookSender:
     """Posts signed messages. Never follows a redirect, never reads more than the status line.
 
-    Only here are secrets opened, with the ``vault``. Signs with its own ``clock``, the wall clock, because receivers judge the age by theirs.
+    Only here are secrets opened, with the ``vault``. Signs by the wall clock, because receivers
+    judge the age by theirs.
     """
 
     def __init__(
@@ -41,13 +42,12 @@ class WebhookSender:
         *,
         allow_private: bool,
         resolver: Resolver = resolve,
-        clock: Clock | None = None,
         tls: ssl.SSLContext | None = None,
         total_seconds: float = _TOTAL_SECONDS,
     ) -> None:
         self._vault = vault
         self._network = GuardedNetwork(allow_private=allow_private, resolver=resolver)
-        self._clock = clock or SystemClock()
+        self._clock = SystemClock()
         self._tls = tls
         self._total_seconds = total_seconds
 
@@ -60,17 +60,21 @@ class WebhookSender:
         payload: Mapping[str, Any],
     ) -> Outcome:
         """Post a payload once. ``message_id`` is the same for every attempt."""
-        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
         try:
             secrets = [self._vault.open(key, endpoint_id=endpoint.id) for key in keys]
-            headers = signed_headers(secrets, str(message_id), body, self._clock.now())
-            async with asyncio.timeout(self._total_seconds):
-                return await self._post(endpoint.url, headers, body)
-        except ForbiddenAddressError as error:
-            return Missed(str(error), is_final=True)
         except WrongVaultKeyError as error:
             # Not final: whoever runs the service can still set the right key.
             return Missed(str(error))
+        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
+        headers = signed_headers(secrets, str(message_id), body, self._clock.now())
+        return await self._attempt(endpoint.url, headers, body)
+
+    async def _attempt(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                return await self._post(url, headers, body)
+        except ForbiddenAddressError as error:
+            return Missed(str(error), is_final=True)
         except TimeoutError:
             return Missed(f"no answer within {self._total_seconds:g} s", is_silent=True)
         except httpcore.TimeoutException as error:

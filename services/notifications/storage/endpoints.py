@@ -68,8 +68,9 @@ async def listed(tx: Transaction, *, before: UUID | None, limit: int) -> Sequenc
 async def keys(tx: Transaction, endpoint_id: UUID, at: datetime) -> Sequence[SigningKey]:
     """Return the keys of an endpoint that sign at a moment, newest first."""
     rows = await tx.fetch_all(
-        "SELECT id, secret AS sealed, created_at, expires_at FROM webhook_keys WHERE endpoint_id = :id "
-        "AND (expires_at IS NULL OR expires_at > :at) ORDER BY created_at DESC, id DESC",
+        "SELECT id, secret AS sealed, created_at, expires_at FROM webhook_keys "
+        "WHERE endpoint_id = :id AND (expires_at IS NULL OR expires_at > :at) "
+        "ORDER BY created_at DESC, id DESC",
         id=endpoint_id,
         at=at,
     )

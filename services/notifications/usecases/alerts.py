@@ -70,6 +70,7 @@ async def hand_over(tx: Transaction, account_id: str, role: Role, person: Person
             after = _suppressed(delivery, because)
         await deliveries.save(tx, after)
         await _put_into_inbox(tx, message, after)
+    if waiting:
         tx.wake()
 
 

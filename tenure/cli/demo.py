@@ -4,14 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -22,35 +19,59 @@ from tenure.cli.output import Json, err, explain, fail, out, print_json
 from tenure.cli.running import Running
 from tenure.demo.checks import checks
 from tenure.demo.closing import show
+from tenure.demo.evidence import Evidence
 from tenure.demo.figures import figures
 from tenure.demo.receivers import SmtpSink, WebhookReceiver
 from tenure.demo.stage import DemoFailedError, Stage
-from tenure.demo.story import play
+from tenure.demo.story import Ended, play
 from tenure.demo.teller import Teller
+from tenure.demo.venue import Parts, Receivers, Venue, open_venue, receivers_at
 from tenure.stack.errors import StackError
-from tenure.stack.local import LocalStack, Plan
-from tenure.stack.ports import LOOPBACK, free_port
+from tenure.stack.ports import LOOPBACK
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True, slots=True)
-class _Receivers:
-    """Where the demo's mail server and webhook receiver listen, and how services reach them."""
+@dataclass(slots=True)
+class _Performance:
+    """One run of the demo, and what came of it."""
 
-    bind: str
-    host: str
-    smtp_port: int
+    started_at: datetime
+    console: Console
+    as_json: bool
+    keep: bool
+    ok: bool = field(default=False, init=False)
 
+    async def run(self, venue: Venue) -> None:
+        """Play the story and show what was found."""
+        ready_at, receivers = datetime.now(UTC), venue.receivers
+        async with AsyncExitStack() as exits:
+            mail = SmtpSink(bind=receivers.bind, port=receivers.smtp_port)
+            hooks = WebhookReceiver(bind=receivers.bind, known_as=receivers.host)
+            stage = Stage(
+                folder=venue.folder,
+                urls=venue.urls,
+                admin_url=venue.admin_url,
+                bootstrap=venue.bootstrap,
+                suffix=venue.suffix,
+                started_at=self.started_at,
+                ready_at=ready_at,
+                mail=await exits.enter_async_context(mail),
+                hooks=await exits.enter_async_context(hooks),
+            )
+            ended = await exits.enter_async_context(play(stage, Teller(stage, self.console)))
+            self._show(stage, ended.evidence)
+            if self.keep:
+                await _stay(venue, ended)
 
-@dataclass(frozen=True, slots=True)
-class _Venue:
-    """Parts that run: the demo's own, or somebody else's."""
-
-    folder: Path
-    urls: Mapping[str, str]
-    admin_url: str
-    bootstrap: str
-    suffix: str
-    stack: LocalStack | None = None
+    def _show(self, stage: Stage, evidence: Evidence) -> None:
+        found: Mapping[str, Any] = figures(stage, evidence, checks(evidence))
+        self.ok = found["ok"]
+        if self.as_json:
+            print_json(found)
+            sys.stdout.flush()
+        else:
+            show(self.console, found)
 
 
 def demo(
@@ -63,118 +84,88 @@ def demo(
     services_url: Annotated[
         list[str] | None,
         typer.Option(
-            help="SERVICE=URL of a service that runs already; all five, with --broker and "
-            "--database of theirs. Their TENURE_SMTP_URL must lead to --smtp-port here."
+            help="SERVICE=URL of one that runs already; name all five, and their --broker and "
+            "--database. Their TENURE_SMTP_URL must lead to --smtp-port here."
         ),
     ] = None,
     receiver_host: Annotated[
         str, typer.Option(help="Name by which services reach this machine.")
     ] = LOOPBACK,
     receiver_bind: Annotated[
-        str, typer.Option(help="Address the mail and webhook receivers listen on.")
+        str, typer.Option(help="Address on which mail and webhooks are received.")
     ] = LOOPBACK,
-    smtp_port: Annotated[int, typer.Option(help="Port of the mail receiver; 0: a free one.")] = 0,
+    smtp_port: Annotated[int, typer.Option(help="Port for mail; 0: a free one.")] = 0,
     *,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave it running afterwards, until Ctrl-C.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Play a story on real input, told live, and check everything that it says.
+    """Play a story on real input, told live, and check everything that came of it.
 
-    Twenty customers; ten weeks of history; sixteen days of product usage, sent with the SDKs of
-    Segment and RudderStack and straight to Kafka. Some customers slip away, people are alerted,
-    and some recover. All figures are read back from PostgreSQL, Kafka and the receivers. Exits
-    with 1 if a check fails, and leaves nothing behind.
+    Twenty customers, ten weeks of history, and sixteen days of product usage sent with the SDKs
+    of Segment and RudderStack and straight to Kafka. Some customers slip away, people are
+    alerted, and some recover. Every figure is read back from PostgreSQL, Kafka and the receivers.
+    Exits with 1 if a check fails. On a broker or database of yours its accounts stay there.
 
     Example: [bold]tenure demo[/bold], or [bold]tenure demo --broker apache --json[/bold]
     """
-    started_at = datetime.now(UTC)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
-    receivers = _Receivers(receiver_bind, receiver_host, smtp_port or free_port())
+    parts = Parts(broker, database, _services(services_url, broker, database))
+    receivers = receivers_at(receiver_bind, receiver_host, smtp_port)
     console = err if as_json else out
+    _perform(parts, receivers, _Performance(datetime.now(UTC), console, as_json, keep))
+
+
+def _perform(parts: Parts, receivers: Receivers, performance: _Performance) -> None:
+    # Explicitly: a shell starts background jobs with SIGINT ignored, and children inherit that.
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
-        with _venue(broker, database, _services(services_url), receivers) as venue:
-            found = asyncio.run(_perform(venue, receivers, started_at, console))
-            if as_json:
-                print_json(found)
-                sys.stdout.flush()
-            else:
-                show(console, found)
-            if keep:
-                _stay(venue)
+        with open_venue(parts, receivers, _say) as venue:
+            try:
+                asyncio.run(performance.run(venue))
+            except (DemoFailedError, Refusal):
+                _complain(venue)
+                raise
+            if not performance.ok:
+                _complain(venue)
     except (StackError, DemoFailedError, Refusal, OSError) as error:
         fail(explain(error))
-    if not found["ok"]:
+    if not performance.ok:
         fail("a check failed; --keep leaves everything running, so that you can look")
 
 
-async def _perform(
-    venue: _Venue, receivers: _Receivers, started_at: datetime, console: Console
-) -> Mapping[str, Any]:
-    ready_at = datetime.now(UTC)
-    async with (
-        SmtpSink(bind=receivers.bind, port=receivers.smtp_port) as mail,
-        WebhookReceiver(bind=receivers.bind, known_as=receivers.host) as hooks,
-    ):
-        stage = Stage(
-            folder=venue.folder,
-            urls=venue.urls,
-            admin_url=venue.admin_url,
-            bootstrap=venue.bootstrap,
-            suffix=venue.suffix,
-            started_at=started_at,
-            ready_at=ready_at,
-            mail=mail,
-            hooks=hooks,
-        )
-        evidence = await play(stage, Teller(stage, console))
-        return figures(stage, evidence, checks(evidence))
-
-
-@contextmanager
-def _venue(
-    broker: str, database: str, urls: Mapping[str, str], receivers: _Receivers
-) -> Iterator[_Venue]:
-    """Run what the story needs in a folder that goes away, or use what runs."""
-    is_own = broker in {"embedded", "apache"} and not database
-    suffix = "" if is_own else f"-{uuid4().hex[:4]}"
-    with tempfile.TemporaryDirectory(prefix="tenure-demo-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        if urls:
-            yield _Venue(folder, urls, database, broker, suffix)
-            return
-        plan = Plan(
-            folder=folder / "stack",
-            broker=broker,
-            database=database,
-            durable=False,
-            environment={"TENURE_SMTP_URL": f"smtp://{receivers.host}:{receivers.smtp_port}"},
-        )
-        with LocalStack(plan).running(_say) as stack:
-            try:
-                yield _Venue(folder, stack.urls, stack.admin_url, stack.bootstrap, suffix, stack)
-            finally:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # stopping is not interrupted
-
-
-def _services(given: list[str] | None) -> Mapping[str, str]:
-    urls = dict(each.partition("=")[::2] for each in given or [])
-    if urls and set(urls) != set(SERVICES):
-        fail(f"--services-url must name each of {', '.join(SERVICES)} once", 2)
-    return {name: url.rstrip("/") for name, url in urls.items()}
-
-
-def _stay(venue: _Venue) -> None:
-    running = Running(venue.admin_url, venue.bootstrap, venue.urls, os.getpid())
+async def _stay(venue: Venue, ended: Ended) -> None:
+    """Leave it running, found by other commands, until Ctrl-C."""
+    stop = asyncio.Event()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if venue.stack is not None:
         venue.stack.supervise(_say)
+    running = Running(venue.admin_url, venue.bootstrap, venue.urls, os.getpid())
     with running.announced():
         for name, url in running.urls.items():
             err.print(f"  {name:14} {url}/docs")
         err.print(f"  {'broker':14} {running.bootstrap}")
-        err.print("Other commands find it from this folder. Ctrl-C stops everything.")
-        signal.pause()
+        for name, secret in ended.keys.items():
+            err.print(f"  {'key':14} {secret}  [dim]{name}[/dim]", soft_wrap=True)
+        err.print("Other commands run from this folder find it. Ctrl-C stops everything.")
+        await stop.wait()
+
+
+def _services(given: list[str] | None, broker: str, database: str) -> Mapping[str, str]:
+    """Return the URLs of services that run; exit 2 unless it is all or none of them."""
+    urls = {name: url.rstrip("/") for name, _, url in (each.partition("=") for each in given or [])}
+    if urls and set(urls) != set(SERVICES):
+        fail(f"--services-url must name each of {', '.join(SERVICES)}", 2)
+    if urls and (":" not in broker or not database):
+        fail("with --services-url give the --broker HOST:PORT and --database they use", 2)
+    return urls
+
+
+def _complain(venue: Venue) -> None:
+    for line in venue.complaints():
+        err.print(line, markup=False, soft_wrap=True, style="dim")
 
 
 def _say(what: str) -> None:

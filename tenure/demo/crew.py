@@ -64,7 +64,7 @@ class ProductBackend:
 
 @asynccontextmanager
 async def backends(
-    stage: Stage, write_keys: Mapping[Backend, str]
+    stage: Stage, write_keys: Mapping[str, str]
 ) -> AsyncIterator[Mapping[Backend, ProductBackend]]:
     """Run the three product backends for as long as the block lasts."""
     running: dict[Backend, ProductBackend] = {}

@@ -75,10 +75,10 @@ async def gather(stage: Stage, auditor: Auditor, office: Office) -> Evidence:
     mails, hooks = list(stage.mail.mails), list(stage.hooks.received)
     renewals, opportunities, explained = {}, {}, {}
     for account in stage.account_ids:
-        renewals[account] = (await office.listed("renewals", f"accounts/{account}/renewals"))[0]
-        found = await office.listed("expansion", f"accounts/{account}/opportunities")
+        renewals[account] = (await office.listed(f"renewals/accounts/{account}/renewals"))[0]
+        found = await office.listed(f"expansion/accounts/{account}/opportunities")
         opportunities[account] = found
-        explained[account] = await office.shown("health", f"accounts/{account}/health/explain")
+        explained[account] = await office.shown(f"health/accounts/{account}/health/explain")
     mine = [mail for mail in mails if mail.message["X-Tenure-Account"] in stage.account_ids]
     return Evidence(
         books=books,

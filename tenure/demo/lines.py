@@ -64,8 +64,9 @@ class Lines:
 
     def _opened(self, name: str, fact: RiskOpened, at: datetime) -> Iterator[str]:
         colour = _COLOURS.get(fact.severity, "red")
-        found = f"[dim]{fact.severity}, found after {_seconds(fact.caused_at, at)}[/dim]"
-        yield f"[{colour}]▲[/{colour}] {name} [{colour}]{escape(fact.title)}[/{colour}] {found}"
+        found = f"[dim]· found in {_seconds(fact.caused_at, at)}[/dim]"
+        title = f"{escape(fact.title)} ({fact.severity})"
+        yield f"[{colour}]▲[/{colour}] {name} [{colour}]{title}[/{colour}] {found}"
         if not fact.explanation.startswith(fact.title):
             yield f" {escape(fact.explanation)}"
         self._of(fact.account_id, fact.reason).caused_at = fact.caused_at

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from tenure.demo.cast import Customer, Person, ae_of, csm_of
+from tenure.demo.cast import Customer, ae_of, csm_of
 from tenure.demo.stage import DemoFailedError
 
 _AT_ONCE = 5
@@ -42,82 +42,74 @@ class Office:
                 "time_zone": customer.time_zone,
                 "start_onboarding": landing,
             }
-            opened = await self._call("POST", "onboarding", "accounts", order)
-            await self._own(customer, "csm", csm_of(customer), opened)
+            opened = await self._call("POST", "onboarding/accounts", order)
+            await self._own(customer, opened)
             await self.name_champion(customer, "Kim Sorel")
-            await self._call(
-                "POST",
-                "renewals",
-                f"accounts/{customer.account_id}/contracts",
-                _contract(customer, today),
-            )
+            contracts = f"renewals/accounts/{customer.account_id}/contracts"
+            await self._call("POST", contracts, _contract(customer, today))
 
     async def name_champion(self, customer: Customer, name: str) -> None:
         """Add a champion at the customer."""
         address = f"{name.split(maxsplit=1)[0].lower()}@{customer.account_id}.example"
         order = {"name": name, "email": address, "role": "champion"}
-        await self._call("POST", "onboarding", f"accounts/{customer.account_id}/contacts", order)
+        await self._call("POST", f"onboarding/accounts/{customer.account_id}/contacts", order)
 
     async def lose_champion(self, customer: Customer) -> None:
         """Note that the customer's champions have left."""
-        path = f"accounts/{customer.account_id}/contacts"
-        for contact in await self.listed("onboarding", path, status="active"):
+        path = f"onboarding/accounts/{customer.account_id}/contacts"
+        for contact in await self.listed(path, status="active"):
             if contact["role"] == "champion":
-                leave = f"{path}/{contact['contact_id']}/leave"
-                await self._call("POST", "onboarding", leave)
+                await self._call("POST", f"{path}/{contact['contact_id']}/leave")
 
     async def signal(self, customer: Customer, kind: str) -> None:
         """Record what happened outside the product."""
-        path = f"accounts/{customer.account_id}/signals"
-        await self._call("POST", "health", path, {"type": kind})
+        path = f"health/accounts/{customer.account_id}/signals"
+        await self._call("POST", path, {"type": kind})
 
     async def add_webhook(self, url: str) -> tuple[str, str]:
         """Add a webhook endpoint for alerts; return its id and its secret."""
         order = {"url": url, "description": "tenure demo", "events": ["risk.*", "renewal.*"]}
-        made = (await self._call("POST", "notifications", "webhook_endpoints", order)).json()
+        made = (await self._call("POST", "notifications/webhook_endpoints", order)).json()
         return made["id"], made["secret"]
 
     async def remove_webhook(self, endpoint_id: str) -> None:
         """Take a webhook endpoint away again."""
-        await self._call("DELETE", "notifications", f"webhook_endpoints/{endpoint_id}")
+        await self._call("DELETE", f"notifications/webhook_endpoints/{endpoint_id}")
 
-    async def shown(self, service: str, path: str) -> Mapping[str, Any]:
-        """Read one thing."""
-        found: Mapping[str, Any] = (await self._call("GET", service, path)).json()
+    async def shown(self, path: str) -> Mapping[str, Any]:
+        """Read one thing; a path begins with the service."""
+        found: Mapping[str, Any] = (await self._call("GET", path)).json()
         return found
 
-    async def listed(self, service: str, path: str, **query: str) -> Sequence[Mapping[str, Any]]:
+    async def listed(self, path: str, **query: str) -> Sequence[Mapping[str, Any]]:
         """Read a list to its end."""
         found: list[Mapping[str, Any]] = []
         wanted = dict(query, limit="100")
         while True:
-            page = (await self._call("GET", service, path, query=wanted)).json()
+            page = (await self._call("GET", path, query=wanted)).json()
             found += page["data"]
             if not page["has_more"]:
                 return found
             wanted["cursor"] = page["next_cursor"]
 
-    async def _own(
-        self, customer: Customer, role: str, person: Person, opened: httpx.Response
-    ) -> None:
-        path = f"accounts/{customer.account_id}/owners"
-        order = {"name": person.name, "email": person.email}
-        first = await self._call("PUT", "onboarding", f"{path}/{role}", order, match=opened)
-        seller = ae_of(customer)
-        order = {"name": seller.name, "email": seller.email}
-        await self._call("PUT", "onboarding", f"{path}/ae", order, match=first)
+    async def _own(self, customer: Customer, before: httpx.Response) -> None:
+        """Assign the owners; each change is made from the version that was read before."""
+        path = f"onboarding/accounts/{customer.account_id}/owners"
+        for role, person in (("csm", csm_of(customer)), ("ae", ae_of(customer))):
+            order = {"name": person.name, "email": person.email}
+            before = await self._call("PUT", f"{path}/{role}", order, match=before)
 
     async def _call(
         self,
         method: str,
-        service: str,
         path: str,
         body: Mapping[str, Any] | None = None,
         *,
         match: httpx.Response | None = None,
         query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        url = f"{self._urls[service]}/api/v1/{path}"
+        service, _, rest = path.partition("/")
+        url = f"{self._urls[service]}/api/v1/{rest}"
         headers = {"If-Match": match.headers["etag"]} if match else {}
         try:
             answer = await self._client.request(

@@ -11,8 +11,10 @@ from shared.db.engine import create_engine
 from shared.db.transaction import Database
 from shared.kernel.clock import SystemClock
 from tenure.catalog import SERVICES
-from tenure.demo.cast import Customer, customers
+from tenure.demo.cast import Backend, Customer, customers
 from tenure.demo.receivers import SmtpSink, WebhookReceiver
+
+ADMIN = "admin"
 
 
 class DemoFailedError(RuntimeError):
@@ -63,7 +65,20 @@ async def databases(admin_url: str) -> AsyncIterator[Mapping[str, Database]]:
         yield opened
 
 
-async def make_key(auth: Database, name: str, scopes: list[str], source: str) -> str:
-    """Make an API key as ``tenure keys create`` does; return its secret."""
+@asynccontextmanager
+async def demo_keys(stage: Stage, auth: Database) -> AsyncIterator[Mapping[str, str]]:
+    """Make the keys of the run as ``tenure keys create`` does; they end with the block."""
+    wanted = {ADMIN: ("admin", "demo")} | {
+        backend: ("usage:write", stage.source(backend))
+        for backend in (Backend.SEGMENT, Backend.RUDDER)
+    }
+    made = {}
     async with auth.transaction() as tx:
-        return (await keys.create(tx, name=name, source=source, scopes=scopes)).secret
+        for name, (scope, source) in wanted.items():
+            made[name] = await keys.create(tx, name=f"demo {name}", source=source, scopes=[scope])
+    try:
+        yield {name: key.secret for name, key in made.items()}
+    finally:
+        async with auth.transaction() as tx:
+            for key in made.values():
+                await keys.revoke(tx, key.key.id)

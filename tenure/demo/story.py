@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,7 +14,7 @@ from tenure.demo.evidence import Evidence, gather
 from tenure.demo.history import replay, write_history
 from tenure.demo.office import Office
 from tenure.demo.script import day_plan
-from tenure.demo.stage import DemoFailedError, Stage, databases, make_key
+from tenure.demo.stage import ADMIN, DemoFailedError, Stage, databases, demo_keys
 from tenure.demo.teller import Teller
 from tenure.demo.usage import Calendar
 
@@ -24,7 +24,6 @@ _SETTLED_WITHIN = 30.0
 _STILL_SECONDS = 1.2
 _POLL = 0.15
 _NIGHT = timedelta(hours=3)
-_PERSONAL_SCOPES = [f"{name}:write" for name in ("onboarding", "health", "renewals")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +38,40 @@ class Cues:
     calendar: Calendar
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The story's end: what was found, and the secrets of the keys by name."""
+
+    evidence: Evidence
+    keys: Mapping[str, str]
+
+
 def calendar_at(now: datetime) -> Calendar:
     """Return the story's days. Its last day must have begun everywhere, some hours ago."""
     return Calendar((now.astimezone(UTC) - _NIGHT).date())
 
 
-async def play(stage: Stage, teller: Teller) -> Evidence:
-    """Play it all and read everything back. Raises `DemoFailedError`."""
-    async with databases(stage.admin_url) as schemas:
-        admin = await make_key(schemas["auth"], "demo", ["admin"], "demo")
-        write_keys = {
-            backend: await make_key(
-                schemas["auth"], f"demo {backend}", ["usage:write"], stage.source(backend)
-            )
-            for backend in (Backend.SEGMENT, Backend.RUDDER)
-        }
+@asynccontextmanager
+async def play(stage: Stage, teller: Teller) -> AsyncIterator[Ended]:
+    """Play it all and read everything back; keys and endpoint are good until the block ends.
+
+    Raises `DemoFailedError`.
+    """
+    async with AsyncExitStack() as exits:
+        enter = exits.enter_async_context
+        schemas = await enter(databases(stage.admin_url))
+        keys = await enter(demo_keys(stage, schemas["auth"]))
+        office = await enter(Office(stage.urls, keys[ADMIN]))
+        await enter(_webhook(stage, office))
         auditor = Auditor(stage, schemas)
-        calendar = calendar_at(stage.ready_at)
-        async with (
-            Office(stage.urls, admin) as office,
-            backends(stage, write_keys) as crew,
-            _webhook(stage, office),
-            teller.listening(),
-        ):
+        async with backends(stage, keys) as crew, teller.listening():
+            calendar = calendar_at(stage.ready_at)
             cues = Cues(stage, office, auditor, teller, crew, calendar)
             await _open_house(cues)
             await _remember(cues)
             await _live(cues)
             await _settle(auditor)
-            return await gather(stage, auditor, office)
+        yield Ended(await gather(stage, auditor, office), keys)
 
 
 @asynccontextmanager

@@ -73,7 +73,7 @@ class Teller:
 
     def _print(self, at: datetime, day: date | None, line: str) -> None:
         if line.startswith(" "):
-            for part in wrap(line, max(_NARROWEST, self._console.width - len(_INDENT))):
+            for part in wrap(line.strip(), max(_NARROWEST, self._console.width - len(_INDENT))):
                 self._console.print(f"{_INDENT}[dim]{part}[/dim]", soft_wrap=True)
             return
         elapsed = (at - self._stage.started_at).total_seconds()

@@ -1,5 +1,6 @@
 """What a notifications test needs, with everything it does not care about filled in."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from services.notifications.domain.person import Audience, Person, Role
 from services.notifications.domain.rules import Rule, RuleBook
 from services.notifications.domain.severity import Severity
 from services.notifications.domain.subscription import Channel, Filter, Subscription
+from services.notifications.gateways.vault import Vault
 from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened
 from shared.contracts.onboarding import AccountOpened, OwnerAssigned
 from shared.contracts.renewals import RenewalAtRisk, RenewalRestored
@@ -24,6 +26,8 @@ ENDPOINT_ID = UUID("0199a1b2-0000-7000-8000-000000000001")
 MESSAGE_ID = UUID("0199a1b2-0000-7000-8000-000000000002")
 DELIVERY_ID = UUID("0199a1b2-0000-7000-8000-000000000003")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+VAULT_KEY = base64.b64encode(b"the key of no installation known").decode()
+VAULT = Vault(base64.b64decode(VAULT_KEY))
 
 
 def notice(kind: MessageKind = MessageKind.RISK_OPENED, **given: Any) -> Notice:
@@ -94,8 +98,9 @@ def endpoint(**given: Any) -> Endpoint:
 
 
 def key(number: int = 1, **given: Any) -> SigningKey:
-    usual = {"id": UUID(int=number), "secret": SECRET, "created_at": NOON}
-    return SigningKey(**{**usual, **given})
+    key_id = UUID(int=number)
+    sealed = VAULT.seal(SECRET, endpoint_id=ENDPOINT_ID, key_id=key_id)
+    return SigningKey(**{"id": key_id, "sealed": sealed, "created_at": NOON, **given})
 
 
 def subscription(recipient: Any = BEN, *events: str, **given: Any) -> Subscription:

@@ -19,7 +19,7 @@ def main() -> int:
     """Run what was asked for; print a report, or JSON on stdout."""
     wanted = _arguments()
     seed = wanted.seed if wanted.seed is not None else new_seed()
-    setting = Setting(seed=seed, broker=wanted.broker)
+    setting = Setting(seed=seed, broker=wanted.broker, keep=wanted.keep)
     sys.stderr.write(f"seed {seed}; repeat: {command(setting, wanted.only)}\n")
     with play(setting) as scene:
         results = _long(scene) if wanted.long else _short(scene, wanted.only)
@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--broker", default="embedded", help="embedded (default) or apache")
     parser.add_argument("--only", default="", choices=["", *SHORT], help="one case")
     parser.add_argument("--long", action="store_true", help="each case 20 times, shuffled")
+    parser.add_argument("--keep", default="", help="leave data and logs in this folder")
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
     return parser.parse_args()
 

@@ -41,7 +41,7 @@ class Vault:
         nonce, ciphertext = key.sealed[:_NONCE_BYTES], key.sealed[_NONCE_BYTES:]
         try:
             return self._cipher.decrypt(nonce, ciphertext, _owner(endpoint_id, key.id)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise WrongVaultKeyError from None
 
     def opens(self, key: SigningKey, *, endpoint_id: UUID) -> bool:

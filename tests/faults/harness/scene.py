@@ -34,11 +34,15 @@ _CSM = "csm@vendor.example"
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run is made of. ``broker`` as in `Plan`: embedded, apache, or addresses."""
+    """What a run is made of. ``broker`` as in `Plan`: embedded, apache, or addresses.
+
+    ``keep`` is a folder for data and logs that is left behind, for finding out why.
+    """
 
     seed: int
     broker: str = "embedded"
     accounts: int = 60
+    keep: str = ""
     command: tuple[str, ...] = (sys.executable, "-m", "tenure")
 
 
@@ -238,7 +242,8 @@ class Scene:
 def play(setting: Setting) -> Iterator[Scene]:
     """Build the scene, with load on it; take it down whatever happens."""
     with ExitStack() as exits:
-        folder = Path(exits.enter_context(TemporaryDirectory(prefix="tenure-faults-")))
+        folder = Path(setting.keep or exits.enter_context(TemporaryDirectory(prefix="tenure-")))
+        folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)  # as root, Postgres runs as a user who could not enter it
         background = Background()
         exits.callback(background.stop)

@@ -17,6 +17,7 @@ from shared.contracts.event import Event, Fact
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tenure.demo.receivers import SmtpSink, WebhookReceiver
+from tests.builders.notifications import VAULT, VAULT_KEY
 
 Hear = Callable[..., Awaitable[list[Event]]]
 Rows = Callable[[str], Awaitable[list[dict[str, Any]]]]
@@ -57,6 +58,7 @@ async def api(open_client: Callable[..., Awaitable[httpx.AsyncClient]]) -> httpx
         "notifications",
         scopes=["notifications:read", "notifications:write"],
         webhook_allow_private=True,
+        webhook_secret_key=VAULT_KEY,
     )
     client.base_url = httpx.URL("http://tenure.test/api/v1/")
     return client
@@ -113,7 +115,7 @@ def post(sink: SmtpSink) -> Courier[Any]:
 @pytest.fixture
 def hooks() -> Courier[Any]:
     """The courier of webhooks, without luck in its waits."""
-    return webhook_courier(WebhookSender(allow_private=True), jitter=lambda: 0.5)
+    return webhook_courier(WebhookSender(VAULT, allow_private=True), jitter=lambda: 0.5)
 
 
 @pytest.fixture

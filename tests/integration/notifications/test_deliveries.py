@@ -13,7 +13,13 @@ from services.notifications.jobs import Courier, webhook_courier
 from services.notifications.usecases.deliveries import pick_up_webhook, record
 from shared.db.transaction import Database
 from tenure.demo.receivers import Answer, SmtpSink, WebhookReceiver
-from tests.builders.notifications import ANA, account_opened, owner_assigned, risk_opened
+from tests.builders.notifications import (
+    ANA,
+    VAULT,
+    account_opened,
+    owner_assigned,
+    risk_opened,
+)
 from tests.integration.notifications.conftest import Desk
 
 SAID = "SELECT type, payload->'data' AS data FROM outbox ORDER BY seq"
@@ -154,7 +160,7 @@ async def at_work(courier: Courier[Any], database: Database) -> AsyncIterator[No
 async def test_a_receiver_that_hangs_does_not_hold_up_the_others(
     desk: Desk, receiver: WebhookReceiver
 ) -> None:
-    patient = webhook_courier(WebhookSender(allow_private=True, total_seconds=60))
+    patient = webhook_courier(WebhookSender(VAULT, allow_private=True, total_seconds=60))
     async with WebhookReceiver(answer=Answer.HANG) as hostile:
         await desk.add_endpoint(hostile)
         await desk.add_endpoint(receiver)
@@ -166,7 +172,7 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_others(
 
 
 async def test_a_receiver_that_does_not_answer_in_time_is_tried_again_later(desk: Desk) -> None:
-    hasty = webhook_courier(WebhookSender(allow_private=True, total_seconds=0.2))
+    hasty = webhook_courier(WebhookSender(VAULT, allow_private=True, total_seconds=0.2))
     async with WebhookReceiver(answer=Answer.HANG) as hostile:
         await desk.add_endpoint(hostile)
         await desk.hear(risk_opened())
@@ -230,7 +236,7 @@ async def test_several_couriers_never_take_the_same(
 ) -> None:
     await desk.add_endpoint(receiver)
     await desk.hear(*(risk_opened(f"account-{number}") for number in range(20)))
-    other = webhook_courier(WebhookSender(allow_private=True))
+    other = webhook_courier(WebhookSender(VAULT, allow_private=True))
     async with at_work(hooks, desk.database), at_work(other, desk.database):
         await receiver.wait_for(20)
     ids = [got.webhook_id for got in receiver.received]

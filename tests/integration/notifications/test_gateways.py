@@ -9,7 +9,7 @@ from services.notifications.domain.addresses import IPAddress
 from services.notifications.domain.delivery import Arrived, Missed
 from services.notifications.gateways.webhooks import WebhookSender
 from tenure.demo.receivers import WebhookReceiver
-from tests.builders.notifications import DELIVERY_ID, SECRET, endpoint, key
+from tests.builders.notifications import DELIVERY_ID, SECRET, VAULT, endpoint, key
 
 
 class Names:
@@ -27,7 +27,7 @@ class Names:
 async def send(receiver: WebhookReceiver, names: Names, *, allow_private: bool = False) -> object:
     receiver.trust(SECRET)
     port = receiver.url.rpartition(":")[2].partition("/")[0]
-    sender = WebhookSender(allow_private=allow_private, resolver=names)
+    sender = WebhookSender(VAULT, allow_private=allow_private, resolver=names)
     target = endpoint(url=f"http://hooks.vendor.example:{port}/hook")
     return await sender.send(target, [key()], message_id=DELIVERY_ID, payload={"type": "x"})
 
@@ -76,3 +76,19 @@ async def test_a_name_without_an_address_is_tried_again_later(receiver: WebhookR
     outcome = await send(receiver, Names())
     assert isinstance(outcome, Missed)
     assert not outcome.is_final
+    assert not outcome.is_silent
+
+
+class SilentNames(Names):
+    """A name server that does not answer in time."""
+
+    async def __call__(self, host: str, _port: int) -> Sequence[IPAddress]:
+        self.asked.append(host)
+        raise TimeoutError
+
+
+async def test_a_name_server_that_hangs_is_a_silence(receiver: WebhookReceiver) -> None:
+    outcome = await send(receiver, SilentNames())
+    assert isinstance(outcome, Missed)
+    assert outcome.is_silent
+    assert "was not resolved in time" in outcome.error

@@ -176,7 +176,9 @@ class Hall:
     async def dead_letters(self) -> list[dict[str, object]]:
         """Return the dead letters, oldest first."""
         async with self.database.transaction() as tx:
-            return [dict(row) for row in await tx.fetch_all("SELECT * FROM dead_letters ORDER BY id")]
+            return [
+                dict(row) for row in await tx.fetch_all("SELECT * FROM dead_letters ORDER BY id")
+            ]
 
 
 def _is_assigned(consumer: Consumer) -> Callable[[], Awaitable[bool]]:

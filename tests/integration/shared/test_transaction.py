@@ -1,5 +1,7 @@
 """Facts leave by the outbox, in the transaction of their effect."""
 
+from contextlib import suppress
+
 import pytest
 
 from shared.contracts.health import RiskRecovered
@@ -39,3 +41,27 @@ async def test_a_service_cannot_emit_the_fact_of_another(open_database: OpenData
         async with database.transaction() as tx:
             tx.emit(FACT)
     assert RiskRecovered.publisher() == "health"
+
+
+async def test_who_waits_is_woken_once_work_is_committed(open_database: OpenDatabase) -> None:
+    database = await open_database("onboarding")
+    woken: list[str] = []
+    database.on_wake(lambda: woken.append("now"))
+    async with database.transaction() as tx:
+        tx.wake()
+        tx.wake()
+        assert woken == []
+    assert woken == ["now"]
+
+
+async def test_nobody_is_woken_for_nothing(open_database: OpenDatabase) -> None:
+    database = await open_database("onboarding")
+    woken: list[str] = []
+    database.on_wake(lambda: woken.append("now"))
+    async with database.transaction() as tx:
+        tx.emit(FACT)
+    with suppress(RuntimeError):
+        async with database.transaction() as tx:
+            tx.wake()
+            raise RuntimeError
+    assert woken == []

@@ -79,4 +79,4 @@ def test_a_second_rotation_ends_the_oldest_key_at_once() -> None:
 
 
 def test_a_key_does_not_show_its_secret() -> None:
-    assert "whsec" not in repr(key())
+    assert "sealed" not in repr(key())

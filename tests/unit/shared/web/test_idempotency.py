@@ -2,13 +2,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from shared.kernel.errors import Conflict
 from shared.web.deps import Tx
 from shared.web.etags import set_etag
+from shared.web.idempotency import shown_once
 from shared.web.routing import api_router
 from tests.unit.shared.web.fakes import ClientMaker, FakeDatabase
 
@@ -47,6 +48,12 @@ def _router(gate: asyncio.Event | None = None, reached: asyncio.Event | None = N
     async def stream(tx: Tx) -> StreamingResponse:
         await tx.execute("stream")
         return StreamingResponse(iter([b"x"]))
+
+    @router.post("/secret", status_code=201, dependencies=[Depends(shown_once)])
+    async def secret(tx: Tx, response: Response) -> dict[str, str]:
+        await tx.execute("secret")
+        response.headers["Location"] = "/api/v1/notes/2"
+        return {"secret": "hush"}
 
     return router
 
@@ -189,3 +196,28 @@ async def test_a_streamed_answer_under_a_key_fails_loudly_and_has_no_effect(
 
     assert answer.status_code == 500
     assert database.effects == []
+
+
+async def test_an_answer_with_a_secret_is_not_kept_and_its_request_not_done_twice(
+    client_of: ClientMaker, database: FakeDatabase
+) -> None:
+    client = client_of(_router())
+
+    first, second = [await client.post("/api/v1/notes/secret", headers=KEY) for _ in range(2)]
+
+    assert first.json() == {"secret": "hush"}
+    assert (second.status_code, second.json()["code"]) == (409, "secret_shown_once")
+    assert second.json()["location"] == "/api/v1/notes/2"
+    assert database.effects == ["secret"]
+    assert "hush" not in str(database.answers)
+
+
+async def test_without_a_key_a_secret_is_made_each_time(
+    client_of: ClientMaker, database: FakeDatabase
+) -> None:
+    client = client_of(_router())
+
+    answers = [await client.post("/api/v1/notes/secret") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert database.effects == ["secret", "secret"]

@@ -1,12 +1,13 @@
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from shared.auth.principal import Principal
 from shared.kernel.errors import Conflict, NotFound
 from shared.web.deps import Tx, authorize
 from shared.web.etags import IfMatch
+from shared.web.idempotency import shown_once
 from shared.web.openapi import responses
 from shared.web.routing import api_router
 from tests.unit.shared.web.fakes import AppMaker
@@ -88,3 +89,15 @@ def test_the_document_is_made_once_and_stays_the_same(make_app: AppMaker) -> Non
     app = make_app(_router())
 
     assert app.openapi() == app.openapi() == make_app(_router()).openapi()
+
+
+def test_the_document_says_which_answers_are_shown_once(make_app: AppMaker) -> None:
+    router = api_router("/api/v1/keys")
+
+    @router.post("", dependencies=[authorize("health:write"), Depends(shown_once)])
+    async def create(tx: Tx) -> None:
+        pass
+
+    conflict = make_app(router).openapi()["paths"]["/api/v1/keys"]["post"]["responses"]["409"]
+    examples = conflict["content"]["application/problem+json"]["examples"]
+    assert set(examples) == {"idempotency_key_in_flight", "secret_shown_once"}

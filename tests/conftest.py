@@ -99,14 +99,8 @@ async def open_client(
         async def open_one(
             service: str, scopes: list[str] | None = None, **settings: Any
         ) -> httpx.AsyncClient:
-            app = make_app(
-                service,
-                clock,
-                database_url=database_url,
-                kafka_bootstrap=stack.bootstrap,
-                workers=False,
-                **settings,
-            )
+            given = {"database_url": database_url, "kafka_bootstrap": stack.bootstrap, **settings}
+            app = make_app(service, clock, workers=False, **given)
             await exits.enter_async_context(app.router.lifespan_context(app))
             headers = {}
             if scopes is not None:

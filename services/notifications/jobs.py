@@ -115,7 +115,7 @@ class Courier(Generic[_Load]):
     def _has_room(self, recipient: str, now: datetime) -> bool:
         if recipient not in self._silences:
             return self._under_way[recipient] < self._per_recipient
-        return self._rests_until[recipient] <= now
+        return not self._under_way[recipient] and self._rests_until[recipient] <= now
 
     def _learn(self, recipient: str, outcome: Outcome, now: datetime) -> None:
         if isinstance(outcome, Missed) and outcome.is_silent:

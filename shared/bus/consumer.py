@@ -66,11 +66,15 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Which topics a group reads, as which member, and how much at a time."""
+    """Which topics a group reads, as which member, and how much at a time.
+
+    A member with an ``instance_id`` keeps its partitions over a restart that is shorter than the
+    session; one without leaves them to the others at once.
+    """
 
     group: str
     topics: Sequence[str]
-    instance_id: str
+    instance_id: str | None
     max_records: int = 500
     fetch_bytes: int = 1024 * 1024
     session_seconds: float = 45.0

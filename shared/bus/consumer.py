@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.bus.ends import read_ends
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
 from shared.db import inbox
@@ -177,7 +178,8 @@ class Consumer:
             fetched = await client.getmany(
                 timeout_ms=200, max_records=self._subscription.max_records
             )
-            if token != self._token:
+            if token != self._token or not self._seated:
+                # It may begin after records that were dropped here before: never process it.
                 self._rewind(client)
                 continue
             await self._process(client, fetched)
@@ -225,7 +227,7 @@ class Consumer:
         token, wait = self._token, 0.1
         while token == self._token:
             try:
-                await self._seat(client, client.assignment())
+                expected = await self._find_positions(client, client.assignment())
             except Exception as error:
                 if not is_unavailable(error):
                     raise
@@ -233,6 +235,8 @@ class Consumer:
                 await asyncio.sleep(wait)
                 wait = min(5.0, wait * 2)
             else:
+                if token == self._token:
+                    self._take(client, expected)
                 return
 
     def _rewind(self, client: AIOKafkaConsumer) -> None:
@@ -249,10 +253,9 @@ class Consumer:
 
     async def seat(self, client: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
         """Take partitions over, from where Postgres says they stand."""
-        self._token += 1
         while True:
             try:
-                await self._seat(client, assigned)
+                expected = await self._find_positions(client, assigned)
                 break
             except Exception as error:
                 if not (is_unavailable(error) or isinstance(error, KafkaError)):
@@ -260,33 +263,71 @@ class Consumer:
                 log.warning("seating_waits", error=str(error) or type(error).__name__)
                 self._watchdog.beat()
                 await asyncio.sleep(_RECONNECT)
+        # From here on nothing may wait: what is fetched next begins at these positions.
+        self._take(client, expected)
+        self._token += 1
         self._seated = True
         log.info("partitions_assigned", group=self._subscription.group, count=len(assigned))
 
-    async def _seat(self, client: AIOKafkaConsumer, assigned: Iterable[TopicPartition]) -> None:
-        """Take the stored positions of partitions; start anew where the log is a new one."""
+    def _take(self, client: AIOKafkaConsumer, expected: dict[TopicPartition, int]) -> None:
+        self._expected = expected
+        self._rewind(client)
+
+    async def _find_positions(
+        self, client: AIOKafkaConsumer, assigned: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return the stored positions of partitions; start anew where the log is a new one."""
         assigned = list(assigned)
         self._log_id = await self._cluster.id()
+        # The log's ends come after the positions: whoever had a partition before may still move.
+        stored = await self._stored(assigned)
         first = await client.beginning_offsets(assigned)
-        last = await client.end_offsets(assigned)
-        self._expected = {}
-        for topic in {tp.topic for tp in assigned}:
-            mine = [tp for tp in assigned if tp.topic == topic]
+        last = await self._ends(client, assigned, stored)
+        fresh = {
+            tp: first[tp]
+            for tp in assigned
+            if not self._is_valid(stored.get(tp), first[tp], last[tp])
+        }
+        await self._start_anew(fresh)
+        return {tp: offset for tp, (offset, _) in stored.items()} | fresh
+
+    async def _stored(
+        self, assigned: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, tuple[int, str]]:
+        stored: dict[TopicPartition, tuple[int, str]] = {}
+        async with self._database.transaction() as tx:
+            for topic in sorted({tp.topic for tp in assigned}):
+                mine = [tp.partition for tp in assigned if tp.topic == topic]
+                found = await inbox.positions(tx, self._subscription.group, topic, mine)
+                stored |= {TopicPartition(topic, number): at for number, at in found.items()}
+        return stored
+
+    async def _ends(
+        self,
+        client: AIOKafkaConsumer,
+        assigned: Sequence[TopicPartition],
+        stored: Mapping[TopicPartition, tuple[int, str]],
+    ) -> dict[TopicPartition, int]:
+        """Return the ends of partitions, read from the log itself where a position lies beyond.
+
+        The embedded broker leaves out all but the first record of the last batch; a log must not
+        be taken for a new one because of that.
+        """
+        ends: dict[TopicPartition, int] = dict(await client.end_offsets(assigned))
+        beyond = {
+            tp: ends[tp]
+            for tp, (offset, log_id) in stored.items()
+            if log_id == self._log_id and offset > ends[tp]
+        }
+        return ends | (await read_ends(self._bootstrap, beyond) if beyond else {})
+
+    async def _start_anew(self, fresh: Mapping[TopicPartition, int]) -> None:
+        for topic in sorted({tp.topic for tp in fresh}):
+            moves = {tp.partition: offset for tp, offset in fresh.items() if tp.topic == topic}
             async with self._database.transaction() as tx:
-                stored = await inbox.positions(
-                    tx, self._subscription.group, topic, [tp.partition for tp in mine]
-                )
-                fresh = {
-                    tp.partition: first[tp]
-                    for tp in mine
-                    if not self._is_valid(stored.get(tp.partition), first[tp], last[tp])
-                }
                 await inbox.start_position(
-                    tx, self._subscription.group, topic, fresh, log_id=self._log_id
+                    tx, self._subscription.group, topic, moves, log_id=self._log_id
                 )
-            known = {partition: offset for partition, (offset, _) in stored.items()} | fresh
-            self._expected |= {tp: known[tp.partition] for tp in mine}
-        self._rewind(client)
 
     def _is_valid(self, stored: tuple[int, str] | None, first: int, last: int) -> bool:
         if stored is None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.bus.ends import read_ends
+from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
 from shared.db import inbox
@@ -96,11 +96,11 @@ class Consumer:
         self._subscription = subscription
         self._handler = handler
         self._bootstrap = bootstrap
-        self._database = database
-        self._cluster = cluster
+        self._positions = Positions(
+            subscription.group, bootstrap=bootstrap, database=database, cluster=cluster
+        )
         self._watchdog = Watchdog(subscription.group)
         self._expected: dict[TopicPartition, int] = {}
-        self._log_id = ""
         self._token = 0
         self._seated = False
         self._caught_up = False
@@ -227,7 +227,7 @@ class Consumer:
         token, wait = self._token, 0.1
         while token == self._token:
             try:
-                expected = await self._find_positions(client, client.assignment())
+                expected = await self._positions.find(client, client.assignment())
             except Exception as error:
                 if not is_unavailable(error):
                     raise
@@ -255,7 +255,7 @@ class Consumer:
         """Take partitions over, from where Postgres says they stand."""
         while True:
             try:
-                expected = await self._find_positions(client, assigned)
+                expected = await self._positions.find(client, assigned)
                 break
             except Exception as error:
                 if not (is_unavailable(error) or isinstance(error, KafkaError)):
@@ -273,77 +273,9 @@ class Consumer:
         self._expected = expected
         self._rewind(client)
 
-    async def _find_positions(
-        self, client: AIOKafkaConsumer, assigned: Iterable[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """Return the stored positions of partitions; start anew where the log is a new one."""
-        assigned = list(assigned)
-        self._log_id = await self._cluster.id()
-        # The log's ends come after the positions: whoever had a partition before may still move.
-        stored = await self._stored(assigned)
-        first = await client.beginning_offsets(assigned)
-        last = await self._ends(client, assigned, stored)
-        fresh = {
-            tp: first[tp]
-            for tp in assigned
-            if not self._is_valid(stored.get(tp), first[tp], last[tp])
-        }
-        await self._start_anew(fresh)
-        return {tp: offset for tp, (offset, _) in stored.items()} | fresh
-
-    async def _stored(
-        self, assigned: Sequence[TopicPartition]
-    ) -> dict[TopicPartition, tuple[int, str]]:
-        stored: dict[TopicPartition, tuple[int, str]] = {}
-        async with self._database.transaction() as tx:
-            for topic in sorted({tp.topic for tp in assigned}):
-                mine = [tp.partition for tp in assigned if tp.topic == topic]
-                found = await inbox.positions(tx, self._subscription.group, topic, mine)
-                stored |= {TopicPartition(topic, number): at for number, at in found.items()}
-        return stored
-
-    async def _ends(
-        self,
-        client: AIOKafkaConsumer,
-        assigned: Sequence[TopicPartition],
-        stored: Mapping[TopicPartition, tuple[int, str]],
-    ) -> dict[TopicPartition, int]:
-        """Return the ends of partitions, read from the log itself where a position lies beyond.
-
-        The embedded broker leaves out all but the first record of the last batch; a log must not
-        be taken for a new one because of that.
-        """
-        ends: dict[TopicPartition, int] = dict(await client.end_offsets(assigned))
-        beyond = {
-            tp: ends[tp]
-            for tp, (offset, log_id) in stored.items()
-            if log_id == self._log_id and offset > ends[tp]
-        }
-        return ends | (await read_ends(self._bootstrap, beyond) if beyond else {})
-
-    async def _start_anew(self, fresh: Mapping[TopicPartition, int]) -> None:
-        for topic in sorted({tp.topic for tp in fresh}):
-            moves = {tp.partition: offset for tp, offset in fresh.items() if tp.topic == topic}
-            async with self._database.transaction() as tx:
-                await inbox.start_position(
-                    tx, self._subscription.group, topic, moves, log_id=self._log_id
-                )
-
-    def _is_valid(self, stored: tuple[int, str] | None, first: int, last: int) -> bool:
-        if stored is None:
-            return False
-        offset, log_id = stored
-        if log_id != self._log_id or offset > last:
-            log.warning("log_is_new", group=self._subscription.group, stored=offset, end=last)
-            return False
-        if offset < first:
-            log.error("records_expired", group=self._subscription.group, lost=first - offset)
-            return False
-        return True
-
     async def _check_log(self, client: AIOKafkaConsumer) -> None:
         """Notice a broker that came back with an empty log under the same address."""
-        if self._log_id and await self._cluster.id() != self._log_id:
+        if await self._positions.is_another_log():
             await self._reseat(client)
 
     async def _show_progress(self, client: AIOKafkaConsumer) -> None:

@@ -54,4 +54,4 @@ def _original(row: Row) -> Message:
 
 
 def _headers(row: Row) -> list[tuple[str, bytes]]:
-    return [(name, str(value).encode("latin-1")) for name, value in row["headers"].items()]
+    return [(name, value.encode("latin-1")) for name, value in dead_letters.headers_of(row).items()]

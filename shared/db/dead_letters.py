@@ -4,6 +4,7 @@ The row is the truth and is written in the transaction that moves the position p
 the relay then copies it to ``<topic>.dlq`` for people who work with Kafka tools.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,11 +40,16 @@ async def save(tx: Transaction, letter: DeadLetter) -> None:
         offset=letter.offset,
         key=letter.key,
         value=letter.value,
-        headers=dict(letter.headers),
+        headers={_escaped(name): _escaped(text) for name, text in letter.headers.items()},
         code=letter.code,
-        reason=letter.reason[:2000],
+        reason=letter.reason[:2000].replace("\0", "\ufffd"),
         now=tx.now,
     )
+
+
+def headers_of(row: RowMapping) -> dict[str, str]:
+    """Return the headers of a kept dead letter as they were read."""
+    return {_unescaped(name): _unescaped(text) for name, text in row["headers"].items()}
 
 
 async def to_copy(tx: Transaction, limit: int) -> Sequence[RowMapping]:
@@ -94,3 +100,12 @@ async def request_retry(tx: Transaction, ids: Sequence[int] | None = None) -> in
         "OR id = ANY(CAST(:ids AS bigint[]))",
         **params,
     )
+
+
+def _escaped(text: str) -> str:
+    r"""Write a NUL as ``\0``: poison may hold one, and Postgres cannot keep it in text."""
+    return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\0" if found[1] == "0" else found[1], text)

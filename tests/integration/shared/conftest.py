@@ -1,4 +1,4 @@
-"""What the tests of the spine share: topics, a wire, consumers and relays that end with the test."""
+"""What the tests of the spine share: topics, a wire, consumers and relays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence

@@ -5,11 +5,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.bus.consumer import Batch
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.retry import Backoff
+from shared.bus.topics import Cluster
 from shared.contracts.event import Event
 from shared.contracts.onboarding import OwnerRemoved
 from shared.db import dead_letters, inbox
@@ -89,14 +91,13 @@ async def test_an_unknown_type_is_passed_over(hall: Hall, wire: Wire) -> None:
     assert await hall.dead_letters() == []
 
 
+ODD = {"odd": "\xff\x00\\0", "n\x00l": ""}
 POISON = {
     "not text": b"\x00\xff\xfe",
     "not JSON": b"{",
     "empty": b"",
     "no CloudEvent": b'{"hello": "world"}',
     "a list": b"[1, 2]",
-    "no type of ours": b'{"specversion":"1.0","id":"1","source":"/x","type":"y","subject":"z",'
-    b'"time":"2026-03-02T12:00:00Z","data":{}}',
     "a broken contract": b'{"specversion":"1.0","id":"2","source":"/tenure/onboarding",'
     b'"type":"io.tenure.onboarding.account_changed.v1","subject":"z",'
     b'"time":"2026-03-02T12:00:00Z","data":{"name": 7}}',
@@ -104,18 +105,19 @@ POISON = {
 
 
 async def test_poison_is_quarantined_within_five_seconds_as_it_was(hall: Hall, wire: Wire) -> None:
+    headers = [(name, text.encode("latin-1")) for name, text in ODD.items()]
     async with hall.listening(Ear()):
         for value in POISON.values():
-            await wire.put(hall.topic, value, headers=[("odd", b"\xff\x00")])
+            await wire.put(hall.topic, value, headers=headers)
         await wire.say(hall.topic, *events(an_account(), "fine"))
         started = time.monotonic()
         await hall.wait_for_positions(len(POISON) + 1)
         assert time.monotonic() - started < 5
     assert await hall.heard() == ["fine"]
     letters = await hall.dead_letters()
-    assert [letter["value"] for letter in letters] == list(POISON.values())
+    assert sorted(letter["value"] for letter in letters) == sorted(POISON.values())
     assert {letter["code"] for letter in letters} == {"malformed_event"}
-    assert letters[0]["headers"] == {"odd": "ÿ\x00"} or "odd" in dict(letters[0]["headers"])
+    assert all(dead_letters.headers_of(letter) == ODD for letter in letters)
 
 
 async def test_a_dead_letter_is_copied_with_its_reason_and_heard_when_it_is_retried(
@@ -133,11 +135,12 @@ async def test_a_dead_letter_is_copied_with_its_reason_and_heard_when_it_is_retr
         await hall.wait_for("refused")
     (copy,) = await wire.read(f"{hall.topic}.dlq")
     first, second = await wire.read(hall.topic)
-    headers = {name: value.decode() for name, value in copy.headers}
+    about = {name: value.decode() for name, value in copy.headers}
     assert (copy.key, copy.value) == (first.key, first.value) == (second.key, second.value)
-    assert headers["tenure-dlq-code"] == "not_today"
-    assert headers["tenure-dlq-topic"] == hall.topic
-    assert headers["ce_type"] == "io.tenure.onboarding.account_changed.v1"
+    assert dict(first.headers) == dict(second.headers)
+    assert dict(first.headers).items() <= dict(copy.headers).items()
+    assert about["tenure-dlq-code"] == "not_today"
+    assert (about["tenure-dlq-topic"], about["tenure-dlq-offset"]) == (hall.topic, "0")
     (letter,) = await hall.dead_letters()
     assert letter["copied_at"] is not None
 
@@ -194,36 +197,31 @@ async def test_of_two_that_believe_they_own_a_record_one_has_the_effect(
     assert (await hall.positions()) == {record.partition: 1}
 
 
+@pytest.mark.parametrize(
+    ("next_offset", "log_id"), [(1, "the one before"), (1000, None)], ids=["other log", "past end"]
+)
 async def test_a_log_that_is_new_is_read_from_its_beginning_and_the_inbox_protects(
-    hall: Hall, wire: Wire, database: Database
+    hall: Hall, wire: Wire, database: Database, next_offset: int, log_id: str | None
 ) -> None:
-    account = an_account()
-    old, new = events(account, "old", "new")
-    async with hall.listening(Ear()):
-        await wire.say(hall.topic, old)
-        await hall.wait_for("old")
-    async with database.transaction() as tx:
-        # As it would stand if the broker had held a thousand records and forgotten them all.
-        await tx.execute("UPDATE positions SET next_offset = 1000, log_id = 'the one before'")
+    old, new = events(an_account(), "old", "new")
     await wire.say(hall.topic, old, new)
+    first, _ = await wire.read(hall.topic)
+    cluster = Cluster(wire.bootstrap)
+    async with database.transaction() as tx:
+        await inbox.start_position(tx, hall.group, hall.topic, {first.partition: 0}, log_id="-")
+    await Dispatcher(database, Ear().listeners).handle(
+        [Batch(hall.topic, first.partition, 0, [first])], hall.group
+    )
+    async with database.transaction() as tx:
+        at = {first.partition: next_offset}
+        log_id = log_id or await cluster.id()
+        await inbox.start_position(tx, hall.group, hall.topic, at, log_id=log_id)
+    await cluster.close()
     ear = Ear()
     async with hall.listening(ear):
-        await hall.wait_for("old", "new")
-        await hall.wait_for_positions(3)
+        await hall.wait_for_positions(2)
+    assert await hall.heard() == ["old", "new"]
     assert ear.calls == 1
-
-
-async def test_a_position_past_the_end_of_the_log_is_no_position(
-    hall: Hall, wire: Wire, database: Database
-) -> None:
-    async with hall.listening(Ear()):
-        await wire.say(hall.topic, *events(an_account(), "a"))
-        await hall.wait_for("a")
-    async with database.transaction() as tx:
-        await tx.execute("UPDATE positions SET next_offset = next_offset + 500")
-    async with hall.listening(Ear()):
-        await hall.wait_for_positions(1)
-    assert await hall.heard() == ["a"]
 
 
 async def test_two_members_share_the_partitions_and_hear_everything_once(
@@ -241,21 +239,12 @@ async def test_two_members_share_the_partitions_and_hear_everything_once(
     assert sum(ear.calls for ear in ears) == 30
 
 
-@pytest.mark.parametrize("mode", ["structured", "binary"])
-async def test_both_modes_of_cloudevents_are_understood(hall: Hall, wire: Wire, mode: str) -> None:
-    (event,) = events(an_account(), mode)
+async def test_both_modes_of_cloudevents_are_understood(hall: Hall, wire: Wire) -> None:
+    structured, binary = events(an_account(), "structured", "binary")
+    attributes = {name: v for name, v in binary.to_dict().items() if isinstance(v, str)}
+    headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+    data = msgspec.json.encode(binary.to_dict()["data"])
     async with hall.listening(Ear()):
-        if mode == "structured":
-            await wire.say(hall.topic, event)
-        else:
-            envelope = {k: v for k, v in event.to_dict().items() if isinstance(v, str)}
-            headers = [(f"ce_{name}", value.encode()) for name, value in envelope.items()]
-            data = event.to_dict()["data"]
-            await wire.put(hall.topic, _json(data), key=event.subject, headers=headers)
-        await hall.wait_for(mode)
-
-
-def _json(value: Any) -> bytes:
-    import msgspec
-
-    return msgspec.json.encode(value)
+        await wire.say(hall.topic, structured)
+        await wire.put(hall.topic, data, key=binary.subject, headers=headers)
+        await hall.wait_for("structured", "binary")

@@ -168,5 +168,5 @@ def parse_time(value: object) -> datetime:
 def _parse(value: bytes | None) -> Any:
     try:
         return msgspec.json.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedEvent(f"the value is not JSON: {error}") from None

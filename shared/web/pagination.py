@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -98,4 +99,6 @@ def _is_storable(value: Any) -> bool:
     # A forged cursor must be refused here, not by a failing query.
     if isinstance(value, str):
         return "\0" not in value
+    if isinstance(value, datetime):
+        return value.tzinfo is not None and value.year > 1
     return not isinstance(value, int) or abs(value) <= _LARGEST_BIGINT

@@ -64,7 +64,7 @@ async def _show(broker: str, topics: list[str], account: str, how: tuple[bool, b
 def _events(record: Record) -> list[dict[str, Any]]:
     try:
         body = msgspec.json.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [{"unreadable": repr(record.value), "topic": record.topic}]
     return body if isinstance(body, list) else [body]
 

@@ -58,7 +58,7 @@ def _ndjson(path: Path) -> Rows:
         for line in lines():
             try:
                 row = msgspec.json.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 row = None
             yield row if isinstance(row, dict) else {"_unreadable": line.decode("utf-8", "replace")}
 

@@ -141,10 +141,22 @@ class LocalStack:
         self._watcher.start()
 
     def restart_broker(self) -> None:
-        """Start a broker that died and forgets, and make its topics."""
-        if self.broker is not None:
+        """Start a broker that died and forgets, and make its topics.
+
+        Services stand still meanwhile: the embedded broker makes a topic for whoever names it
+        first, with too few partitions, and what a relay sent there would go when it is deleted.
+        """
+        if self.broker is None:
+            return
+        paused = [each.process for each in self.replicas if each.process.is_running]
+        for process in paused:
+            process.pause()
+        try:
             self.broker.start()
             asyncio.run(self._apply_topics())
+        finally:
+            for process in paused:
+                process.resume()
 
     def service_environment(self, service: str) -> dict[str, str]:
         """Return the variables a process of a service runs with."""

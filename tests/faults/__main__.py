@@ -8,8 +8,16 @@ import json
 import random
 import sys
 
-from tests.faults.cases import LONG_SILENCE, SHORT, Case, Result, broker_silence, command, new_seed
-from tests.faults.cases import run_case
+from tests.faults.cases import (
+    LONG_SILENCE,
+    SHORT,
+    Case,
+    Result,
+    broker_silence,
+    command,
+    new_seed,
+    run_case,
+)
 from tests.faults.harness.scene import Scene, Setting, play
 
 _LONG_ROUNDS = 20
@@ -39,7 +47,7 @@ def _short(scene: Scene, only: str) -> list[Result]:
 
 def _long(scene: Scene) -> list[Result]:
     """Run each case often, in an order that the seed chooses, and one long outage."""
-    rng = random.Random(scene.setting.seed)
+    rng = random.Random(scene.setting.seed)  # noqa: S311 - a run is to be repeated
     plan = list(SHORT.items()) * _LONG_ROUNDS
     rng.shuffle(plan)
     results = []

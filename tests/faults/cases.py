@@ -73,15 +73,16 @@ def crashes(scene: Scene) -> list[str]:
 
 
 def duplicates_and_poison(scene: Scene) -> list[str]:
-    """Send what was counted again, publish all facts again, and put poison on every topic."""
+    """Put poison on topics, send what was counted again, and publish all facts again."""
+    for topic in (USAGE_TOPIC, "tenure.health", "tenure.onboarding", "tenure.renewals"):
+        for _ in range(2):
+            scene.background.run(scene.load.send_poison(topic, in_calm=True))
+    scene.recover("poison")
     scene.say(f"  sent again: {scene.background.run(scene.load.send_twice(200))}")
     for schema in scene.listeners():
         scene.reader.run(f"UPDATE {schema}.outbox SET publishedat = NULL")
     scene.note_outbox("publishing everything again")
-    for topic in (USAGE_TOPIC, "tenure.health", "tenure.onboarding", "tenure.renewals"):
-        for _ in range(2):
-            scene.background.run(scene.load.send_poison(topic, in_calm=True))
-    scene.recover("duplicates and poison")
+    scene.recover("duplicates")
     return []
 
 
@@ -170,7 +171,11 @@ def run_case(scene: Scene, name: str, case: Case) -> Result:
 
 
 def command(setting: Setting, only: str = "") -> str:
-    """Return the command that repeats a run."""
+    """Return the command that repeats a run, or one case of it."""
+    if only and only not in SHORT:
+        stack = "embedded" if setting.broker == "embedded" else "apache"
+        environment = f"TENURE_TEST_STACK={stack} TENURE_FAULT_SEED={setting.seed}"
+        return f"{environment} pytest tests/faults -k {only}"
     some = f" --only {only}" if only else ""
     return f"python -m tests.faults --seed {setting.seed} --broker {setting.broker}{some}"
 

@@ -1,6 +1,6 @@
 """Health of accounts: the score, why it is what it is, and the days behind it."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -19,6 +19,7 @@ from shared.web.routing import api_router
 
 router = api_router("/api/v1/accounts", tags=["accounts"])
 Reader = Annotated[Principal, authorize("health:read")]
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AccountUnknown(NotFound):
@@ -171,7 +172,8 @@ async def explain_health(
     _who: Reader,
     tx: Tx,
     since: Annotated[
-        AwareDatetime | None, Query(description="Compare with the score at this moment.")
+        AwareDatetime | None,
+        Query(ge=_EARLIEST, description="Compare with the score at this moment."),
     ] = None,
 ) -> ExplanationView:
     """Explain a score: points per input, what is missing, and what changed since a moment."""

@@ -5,7 +5,6 @@ carry `code` and `message`, because SDKs that do not find them retry for ever.
 """
 
 import base64
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -19,6 +18,7 @@ from services.health.domain.usage_event import (
     Call,
     InvalidEvent,
     Reception,
+    check_storable,
     read_cloudevent,
     read_message,
     read_time,
@@ -35,6 +35,7 @@ from shared.web.openapi import responses
 from shared.web.routing import StreamingRoute, api_router
 
 _LARGEST_EVENT = 32 * 1024
+_SURELY_FLAT = 50
 
 
 class InvalidJson(Refusal):
@@ -91,9 +92,7 @@ async def receive_one(request: Request) -> dict[str, Any]:
     principal = await _writer(request, message.get("writeKey"))
     message["type"] = request.url.path.rstrip("/").rpartition("/")[2]
     reception = _reception(request, principal, message.get("sentAt"))
-    return await _take_in(
-        request, [msgspec.Raw(msgspec.json.encode(message))], reception, read_message
-    )
+    return await _take_in(request, [_encode(message)], reception, read_message)
 
 
 async def receive_events(request: Request) -> dict[str, Any]:
@@ -102,8 +101,8 @@ async def receive_events(request: Request) -> dict[str, Any]:
     raw = await read_body(request)
     reception = _reception(request, principal, None)
     if "ce-specversion" in request.headers:
-        event = msgspec.json.encode(_binary_event(request.headers, raw))
-        return await _take_in(request, [msgspec.Raw(event)], reception, read_cloudevent)
+        event = _encode(_binary_event(request.headers, raw))
+        return await _take_in(request, [event], reception, read_cloudevent)
     if raw.lstrip()[:1] == b"[":
         return await _take_in(request, _decode(raw, list[msgspec.Raw]), reception, read_cloudevent)
     _decode(raw, dict[str, Any])
@@ -152,10 +151,10 @@ def _sort(
     read: Callable[[object, Reception], Call],
     received: Intake,
 ) -> None:
-    message = msgspec.json.decode(raw)
     try:
-        received.calls.append(_read_sized(message, len(raw), reception, read))
+        received.calls.append(_read(raw, reception, read))
     except InvalidEvent as error:
+        message = _decoded_or_none(raw)
         received.rejections.append(
             Rejection(
                 source=_source_of(message, reception),
@@ -168,12 +167,24 @@ def _sort(
         )
 
 
-def _read_sized(
-    message: object, size: int, reception: Reception, read: Callable[[object, Reception], Call]
-) -> Call:
-    if size > _LARGEST_EVENT:
-        raise InvalidEvent("event_too_large", f"The event has {size} bytes; 32 KiB are the most.")
+def _read(raw: bytes, reception: Reception, read: Callable[[object, Reception], Call]) -> Call:
+    if len(raw) > _LARGEST_EVENT:
+        message = f"The event has {len(raw)} bytes; 32 KiB are the most."
+        raise InvalidEvent("event_too_large", message)
+    try:
+        message = msgspec.json.decode(raw)
+    except RecursionError:
+        raise InvalidEvent("too_deep", "The event is nested without end.") from None
+    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > _SURELY_FLAT:
+        check_storable(message)
     return read(message, reception)
+
+
+def _decoded_or_none(raw: bytes) -> object:
+    try:
+        return msgspec.json.decode(raw)
+    except RecursionError:
+        return None
 
 
 def _strict_errors(
@@ -182,7 +193,7 @@ def _strict_errors(
     errors = []
     for index, raw in enumerate(raws):
         try:
-            _read_sized(msgspec.json.decode(raw), len(bytes(raw)), reception, read)
+            _read(bytes(raw), reception, read)
         except InvalidEvent as error:
             errors.append({"index": index, "code": error.reason, "message": error.detail})
     return errors
@@ -213,7 +224,14 @@ def _time_or_none(value: object) -> datetime | None:
 def _decode(raw: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJson(f"The body cannot be read: {error}.") from None
+
+
+def _encode(message: object) -> msgspec.Raw:
+    try:
+        return msgspec.Raw(msgspec.json.encode(message))
+    except RecursionError as error:
         raise InvalidJson(f"The body cannot be read: {error}.") from None
 
 
@@ -222,8 +240,8 @@ def _binary_event(headers: Headers, raw: bytes) -> dict[str, Any]:
         name[3:]: value for name, value in headers.items() if name.startswith("ce-")
     }
     try:
-        return {**event, "data": json.loads(raw or b"null")}
-    except ValueError:
+        return {**event, "data": msgspec.json.decode(raw or b"null")}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {**event, "data": {"base64": base64.b64encode(raw).decode()}}
 
 

@@ -1,6 +1,6 @@
 """Signals: typed observations from outside usage."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -24,6 +24,7 @@ Reader = Annotated[Principal, authorize("health:read")]
 Writer = Annotated[Principal, authorize("health:write")]
 AccountId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$")]
 _PROFILE = load_profile()
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SignalInFuture(Invalid):
@@ -40,7 +41,9 @@ class NewSignal(BaseModel):
 
     type: str = Field(min_length=1, max_length=100, description="A type the profile knows.")
     value: float | None = Field(default=None, allow_inf_nan=False)
-    observed_at: AwareDatetime | None = Field(default=None, description="Default: now.")
+    observed_at: AwareDatetime | None = Field(
+        default=None, ge=_EARLIEST, description="Default: now."
+    )
     external_id: str | None = Field(default=None, min_length=1, max_length=200)
 
 

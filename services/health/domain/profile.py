@@ -129,11 +129,15 @@ class DropRule:
 
 @dataclass(frozen=True, slots=True)
 class DipRule:
-    """Seven days against the seven before: for the watch list only. Changes are shares."""
+    """Seven days against the seven before: for the watch list only. Changes are shares.
+
+    A change of less than `min_standard_errors` of two Poisson counts is chance.
+    """
 
     change: float
     exit_change: float
     min_events: float
+    min_standard_errors: float
     cool_down: timedelta
 
 

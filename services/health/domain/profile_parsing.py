@@ -204,12 +204,13 @@ def _drop(section: Section) -> DropRule:
 
 
 def _dip(section: Section) -> DipRule:
-    section.only("change", "exit_change", "min_events", "cool_down_days")
+    section.only("change", "exit_change", "min_events", "min_standard_errors", "cool_down_days")
     change = section.number("change", -1, 0, -0.2)
     return DipRule(
         change=change,
         exit_change=section.number("exit_change", change, 1, -0.05),
         min_events=section.number("min_events", 1, ANY, 20),
+        min_standard_errors=section.number("min_standard_errors", 0, 10, 3),
         cool_down=_days(section, "cool_down_days", 7),
     )
 

@@ -6,6 +6,7 @@ Each function turns figures into one Finding; `risk.decide` turns findings into 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import sqrt
 
 from services.health.domain.profile import (
     Decay,
@@ -125,7 +126,9 @@ def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule)
     change = (last_7_days - before) / before if before > 0 else 0.0
     is_over = change > rule.exit_change and last_7_days > 0
     stage = Stage.GONE if is_over else Stage.LINGERING
-    if change <= rule.change and before >= rule.min_events:
+    # Two Poisson counts differ by chance: their difference has a standard error of sqrt(sum).
+    is_chance = before - last_7_days < rule.min_standard_errors * sqrt(before + last_7_days)
+    if change <= rule.change and before >= rule.min_events and not is_chance:
         stage = Stage.PRESENT
     return Finding(
         account_id=account_id,

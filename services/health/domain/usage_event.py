@@ -4,7 +4,7 @@ Product backends say it as Segment-shaped messages or as CloudEvents; both becom
 or a `Rejection` that says what is wrong and what to do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +13,11 @@ from shared.kernel.errors import Invalid
 from shared.kernel.ids import is_account_id
 
 _MOST_AHEAD = timedelta(hours=24)
+_MOST_BEHIND = timedelta(days=3660)
 _ACCOUNT_PROPERTIES = ("groupId", "account_id", "company_id")
 _LONGEST_NAME = 200
 _LONGEST_ID = 256
+_DEEPEST = 100
 
 
 class InvalidEvent(Invalid):
@@ -88,14 +90,24 @@ class Reception:
 
         The sender's clock may be wrong by an unknown amount, but the time from event to sending
         was measured on one clock: ``received_at - (sent_at - timestamp)``. An event more than a
-        day ahead is moved to now: nothing that matters happens in the future.
+        day ahead is moved to now: nothing that matters happens in the future. One from before
+        ten years ago is a mistake (a clock at zero), and would have all days since then judged.
+        Raises `InvalidEvent`.
         """
         if timestamp is None:
             return self.received_at
-        time = read_time(timestamp)
-        if self.sent_at is not None:
-            time = self.received_at - (self.sent_at - time)
+        time = self._corrected(read_time(timestamp))
+        if is_too_old(time, self.received_at):
+            raise InvalidEvent("invalid_timestamp", f"{time.isoformat()} is over ten years ago.")
         return self.received_at if time - self.received_at > _MOST_AHEAD else time
+
+    def _corrected(self, time: datetime) -> datetime:
+        if self.sent_at is None:
+            return time
+        try:
+            return self.received_at - (self.sent_at - time)
+        except OverflowError:  # a sender whose clock is thousands of years wrong
+            return time
 
 
 def read_message(message: object, reception: Reception) -> Call:
@@ -141,6 +153,23 @@ def read_cloudevent(event: object, reception: Reception) -> UsageEvent:
     )
 
 
+def check_storable(message: object) -> None:
+    """Raise `InvalidEvent` for what could not be kept or sent on: endless nesting, and NULs."""
+    level = [message]
+    for _ in range(_DEEPEST):
+        if any(isinstance(part, str) and "\x00" in part for part in level):
+            raise InvalidEvent("invalid_text", "The event holds NUL characters; remove them.")
+        level = [inner for part in level for inner in _inside(part)]
+        if not level:
+            return
+    raise InvalidEvent("too_deep", f"The event is nested deeper than {_DEEPEST} levels.")
+
+
+def is_too_old(time: datetime, now: datetime) -> bool:
+    """Tell whether a time is so long ago that it is a mistake."""
+    return now - time > _MOST_BEHIND
+
+
 def read_time(value: object) -> datetime:
     """Read an RFC 3339 time. Raises `InvalidEvent`."""
     try:
@@ -153,6 +182,12 @@ def read_time(value: object) -> datetime:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
         raise InvalidEvent("invalid_timestamp", f"{value!r} is out of range.") from None
+
+
+def _inside(part: object) -> Iterable[object]:
+    if isinstance(part, dict):
+        return [*part, *part.values()]
+    return part if isinstance(part, list) else ()
 
 
 def _read_usage(message: Mapping[str, Any], reception: Reception, name: str) -> UsageEvent:

@@ -5,7 +5,7 @@ positions. Records that are no events at all are set aside as they are; events t
 contract become rejections that their sender can read.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -13,7 +13,12 @@ import msgspec
 
 from services.health.domain.counting import Arrival, event_key
 from services.health.domain.profile import Profile
-from services.health.domain.usage_event import InvalidEvent, Reception, read_cloudevent
+from services.health.domain.usage_event import (
+    InvalidEvent,
+    Reception,
+    is_too_old,
+    read_cloudevent,
+)
 from services.health.storage import intake, usage
 from services.health.storage.intake import Rejection
 from services.health.storage.watermarks import Seen
@@ -30,6 +35,8 @@ from shared.observability.metrics import DEAD_LETTERS, USAGE_EVENTS, USAGE_FLUSH
 _LONGEST_RAW = 32 * 1024
 _LONGEST_NAME = 200
 _LONGEST_ID = 256
+# The last one: a value that is nested without end.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -72,10 +79,10 @@ class UsageStream:
 
     async def handle(self, batches: Sequence[Batch], group: str) -> None:
         """Count a batch and move its positions, in one transaction."""
-        read = _Read()
+        read, now = _Read(), self._database.clock.now()
         for batch in batches:
             for record in batch.records:
-                _read_record(record, read)
+                _read_record(record, now, read)
         with USAGE_FLUSH.time():
             async with self._database.transaction() as tx:
                 counted = await self._save(tx, read)
@@ -110,8 +117,8 @@ def _measure(read: _Read, counted: int) -> None:
         DEAD_LETTERS.labels(record.topic, why.code).inc()
 
 
-def _read_record(record: Record, read: _Read) -> None:
-    received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+def _read_record(record: Record, now: datetime, read: _Read) -> None:
+    received_at = _received_at(record, now)
     for arrival in _arrivals(record, received_at, read):
         read.arrivals.append(arrival)
         if not arrival.is_backfill:
@@ -119,6 +126,15 @@ def _read_record(record: Record, read: _Read) -> None:
             if latest is None or arrival.time > latest.event_time:
                 seen = Seen(record.partition, arrival.time, received_at)
                 read.latest[arrival.account_id] = seen
+
+
+def _received_at(record: Record, now: datetime) -> datetime:
+    """Return when a record came in: its stamp, which is its sender's, unless that cannot be."""
+    try:
+        stamp = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
+    return now if stamp > now or is_too_old(stamp, now) else stamp
 
 
 def _arrivals(record: Record, received_at: datetime, read: _Read) -> Iterator[Arrival]:
@@ -131,11 +147,11 @@ def _arrivals(record: Record, received_at: datetime, read: _Read) -> Iterator[Ar
         if all(_is_plain(wire, received_at) for wire in wires):
             yield from (_arrival(wire, received_at) for wire in wires)
             return
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         pass
     try:
         body = msgspec.json.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         read.poison.append((record, GiveUp("malformed_event", f"the value is not JSON: {error}")))
         return
     yield from _slowly(body if isinstance(body, list) else [body], received_at, read)
@@ -148,6 +164,7 @@ def _is_plain(wire: _Wire, received_at: datetime) -> bool:
         and is_account_id(wire.subject)
         and wire.time.tzinfo is not None
         and wire.time <= received_at
+        and not is_too_old(wire.time, received_at)
         and 0 < len(wire.id) <= _LONGEST_ID
         and 0 < len(wire.source) <= _LONGEST_ID
         and 0 < len(wire.type) <= _LONGEST_NAME
@@ -183,15 +200,27 @@ def _slowly(events: Iterable[object], received_at: datetime, read: _Read) -> Ite
 
 def _rejection(event: object, error: InvalidEvent, received_at: datetime) -> Rejection:
     attributes = event if isinstance(event, dict) else {}
-    event_id = attributes.get("id")
     return Rejection(
         source=str(attributes.get("source") or "kafka")[:_LONGEST_ID].replace("\x00", ""),
-        event_id=event_id.replace("\x00", "") if isinstance(event_id, str) and event_id else None,
+        event_id=_event_id(attributes),
         code=error.reason,
         message=error.detail,
-        raw=msgspec.json.encode(event).decode()[:_LONGEST_RAW],
+        raw=_raw(event),
         received_at=received_at,
     )
+
+
+def _event_id(attributes: Mapping[str, object]) -> str | None:
+    event_id = attributes.get("id")
+    # The index over rejections takes no text of any length.
+    return event_id.replace("\x00", "")[:_LONGEST_ID] or None if isinstance(event_id, str) else None
+
+
+def _raw(event: object) -> str:
+    try:
+        return msgspec.json.encode(event).decode()[:_LONGEST_RAW]
+    except RecursionError:
+        return "nested too deeply to be kept"
 
 
 def _from_binary(record: Record) -> object:
@@ -202,6 +231,6 @@ def _from_binary(record: Record) -> object:
     }
     try:
         attributes["data"] = msgspec.json.decode(record.value or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         attributes["data"] = None
     return attributes

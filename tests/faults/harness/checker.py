@@ -5,7 +5,7 @@ accident.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -279,8 +279,10 @@ def _outbox_topic_inbox(scene: Scene, found: Found, verdict: Verdict) -> None:
 def _order(scene: Scene, found: Found, verdict: Verdict) -> None:
     verdict.wrong += scene.watch.gone_back
     compared = 0
-    for log in (*found.lives, found.log):
-        by_account = _first_copies(log.facts)
+    for life, log in enumerate((*found.lives, found.log)):
+        # A log that began when another was lost holds everything once more, in order, after
+        # whatever was on its way before the relay noticed: there the last copies count.
+        by_account = _in_order(log.facts, last=life > 0)
         for service, rows in found.outbox.items():
             orders: dict[str, list[str]] = defaultdict(list)
             for row in rows:
@@ -299,15 +301,13 @@ def _order(scene: Scene, found: Found, verdict: Verdict) -> None:
     )
 
 
-def _first_copies(facts: Iterable[Said]) -> dict[tuple[str, str], list[str]]:
-    """Return the ids of each account in the order in which they first stand on a topic."""
-    seen: set[str] = set()
-    orders: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for said in sorted(facts, key=lambda said: (said.topic, said.partition, said.offset)):
-        if said.id not in seen:
-            seen.add(said.id)
-            orders[said.topic, said.account].append(said.id)
-    return orders
+def _in_order(facts: Sequence[Said], *, last: bool) -> dict[tuple[str, str], list[str]]:
+    """Return the ids of each account as they first, or last, stand on a topic."""
+    ordered = sorted(facts, key=lambda said: (said.topic, said.partition, said.offset))
+    orders: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for said in reversed(ordered) if last else ordered:
+        orders[said.topic, said.account].setdefault(said.id)
+    return {key: list(ids)[:: -1 if last else 1] for key, ids in orders.items()}
 
 
 def _alerts_once(_scene: Scene, found: Found, verdict: Verdict) -> None:

@@ -45,7 +45,7 @@ class Load:
         self.ledger = ledger
         self.keys: Mapping[str, str] = {}
         self._url = url
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311 - a run is to be repeated
         self._bootstrap = bootstrap
         self._producer: Producer | None = None
         self._client = httpx.AsyncClient(timeout=12)

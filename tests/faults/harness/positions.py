@@ -1,6 +1,5 @@
 """Watching every stored position while faults happen: within one log they never go back."""
 
-import asyncio
 import threading
 
 import asyncpg
@@ -37,7 +36,7 @@ class PositionWatch:
         while not self._stop.wait(_EVERY):
             try:
                 self._look()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError):
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 continue  # the server is down on purpose
 
     def _look(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from services.health.jobs import Sealer, refresh_scores
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
+from services.health.storage import accounts
 from shared.bus.consumer import Batch
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -175,3 +176,31 @@ async def test_an_event_for_a_sealed_day_seals_it_again(
         day=(NOON - timedelta(days=10)).date(),
     )
     assert seen == 2
+
+
+async def test_a_group_that_is_ahead_closes_no_days_of_another(
+    health: Database, stream: UsageStream
+) -> None:
+    async with health.transaction() as tx:
+        for account, segment in (("ahead", "mid"), ("behind", "smb")):
+            await accounts.upsert(tx, account, segment, "UTC")
+    last_week = (NOON - timedelta(days=7)).isoformat()
+    await stream.handle([batch(event("1", "ahead"), event("2", "behind", time=last_week))], GROUP)
+    await Sealer(load_profile()).run(health)
+    sealed = await value(health, "SELECT max(day) FROM detector_days WHERE account_id = 'behind'")
+    assert sealed is None
+
+
+async def test_an_alert_is_timed_from_the_first_event_past_the_days_end(
+    health: Database, stream: UsageStream
+) -> None:
+    first, later = FakeRecord(json.dumps(event("1")).encode(), 0), event("2")
+    await stream.handle([Batch(TOPIC, 0, 0, [first])], GROUP)
+    second = FakeRecord(
+        json.dumps({**later, "time": "2026-03-02T11:30:00Z"}).encode(),
+        1,
+        timestamp=first.timestamp + 5_000,
+    )
+    await stream.handle([Batch(TOPIC, 0, 1, [second])], GROUP)
+    row = await value(health, "SELECT received_at FROM watermarks")
+    assert int(row.timestamp() * 1000) == first.timestamp

@@ -85,9 +85,8 @@ async def test_a_migration_that_fails_leaves_nothing_and_gives_the_lock_back(
     with pytest.raises(DBAPIError):
         await migrate(engine, [*SCHEMAS, broken], role_password=None)
     async with engine.connect() as connection:
-        assert (
-            await connection.execute(text("SELECT to_regclass('broken.half')"))
-        ).scalar() is None
+        left = (await connection.execute(text("SELECT to_regclass('broken.half')"))).scalar()
+    assert left is None
     await asyncio.wait_for(migrate_all(empty_url), 30)
     await engine.dispose()
 
@@ -138,8 +137,8 @@ async def test_a_service_recognises_a_key_and_notes_its_use(owned_url: str) -> N
 
 
 FORBIDDEN = {
-    "insert a key": "INSERT INTO auth.api_keys SELECT gen_random_uuid(), name, source, scopes, 'p', "
-    "secret_sha256, now() FROM auth.api_keys",
+    "insert a key": "INSERT INTO auth.api_keys SELECT gen_random_uuid(), name, source, "
+    "scopes, 'p', secret_sha256, now() FROM auth.api_keys",
     "widen a key": "UPDATE auth.api_keys SET scopes = ARRAY['admin']",
     "revive a key": "UPDATE auth.api_keys SET revoked_at = NULL",
     "prolong a key": "UPDATE auth.api_keys SET expires_at = NULL",

@@ -192,9 +192,10 @@ async def test_a_broker_that_loses_its_log_gets_everything_again(
             await _start(broker)
 
             async def is_there() -> bool:
-                return list(dict.fromkeys(await ids_on(wire, account))) == ids
+                # Something newer may have come before the loss was noticed; then all, in order.
+                return (await ids_on(wire, account))[-3:] == ids
 
-            await eventually(is_there, within=40, what="all rows in the new log")
+            await eventually(is_there, within=25, what="all rows in the new log")
     finally:
         await producer.stop()
         await cluster.close()

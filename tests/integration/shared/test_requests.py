@@ -18,12 +18,14 @@ from tests.stacks import Stack
 ACCOUNTS = "/api/v1/accounts"
 KEY = {"Idempotency-Key": "order-17"}
 SCOPES = ["onboarding:read", "onboarding:write"]
-REFUSE_AT_COMMIT = (
-    "CREATE FUNCTION onboarding.refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'not at commit'; END $$",
-    "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON onboarding.accounts "
-    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION onboarding.refuse()",
-)
+REFUSE = """
+CREATE FUNCTION onboarding.refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'not at commit'; END $$
+"""
+AT_COMMIT = """
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON onboarding.accounts
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION onboarding.refuse()
+"""
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ async def administer(url: str, *statements: str) -> None:
 async def test_a_commit_that_fails_is_no_success(
     client: httpx.AsyncClient, onboarding: Database, database_url: str
 ) -> None:
-    await administer(database_url, *REFUSE_AT_COMMIT)
+    await administer(database_url, REFUSE, AT_COMMIT)
     answer = await client.post(ACCOUNTS, json={"account_id": "acme", "name": "Acme"}, headers=KEY)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "not at commit" not in answer.text

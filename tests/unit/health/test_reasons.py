@@ -102,9 +102,11 @@ def test_twice_the_silence_is_critical() -> None:
 @pytest.mark.parametrize(
     ("last", "before", "stage"),
     [
-        (80, 100, Stage.PRESENT),
-        (81, 100, Stage.LINGERING),
-        (96, 100, Stage.GONE),
+        (800, 1000, Stage.PRESENT),
+        (801, 1000, Stage.LINGERING),
+        (960, 1000, Stage.GONE),
+        (65, 100, Stage.LINGERING),
+        (60, 100, Stage.PRESENT),
         (1, 19, Stage.LINGERING),
         (5, 0, Stage.GONE),
         (0, 0, Stage.LINGERING),

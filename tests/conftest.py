@@ -28,7 +28,7 @@ from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from shared.web.service import build_service
 from tenure.catalog import SCHEMAS
-from tests import stacks
+from tests import stacks, world
 
 OpenDatabase = Callable[[str], Awaitable[Database]]
 OpenClient = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -45,6 +45,22 @@ def stack() -> Iterator[stacks.Stack]:
         Path(folder).chmod(0o755)
         with stacks.start(kind, Path(folder)) as started:
             asyncio.run(apply_topics(started.bootstrap, read_topics()))
+            yield started
+
+
+@pytest.fixture(scope="session")
+def product(request: pytest.FixtureRequest) -> Iterator[world.World]:
+    """The whole product as processes, for tests that look at it from outside."""
+    kind = os.environ.get("TENURE_TEST_STACK", "embedded")
+    broker, database = kind, ""
+    if kind not in {"embedded", "apache"}:
+        parts: stacks.Stack = request.getfixturevalue("stack")
+        name = f"product_{uuid4().hex}"
+        asyncio.run(_administer(parts, f"CREATE DATABASE {name}"))
+        broker, database = parts.bootstrap, parts.url(name)
+    with TemporaryDirectory(prefix="tenure-", dir=_fast_folder()) as folder:
+        Path(folder).chmod(0o755)
+        with world.running(Path(folder), broker, database) as started:
             yield started
 
 

@@ -100,5 +100,5 @@ def _is_storable(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" not in value
     if isinstance(value, datetime):
-        return value.tzinfo is not None and value.year > 1
+        return value.tzinfo is not None and 1 < value.year < 9999
     return not isinstance(value, int) or abs(value) <= _LARGEST_BIGINT

@@ -48,11 +48,14 @@ def _server_processes(cluster: Path) -> list[int]:
 
 def _serves(entry: Path, cluster: Path) -> bool:
     try:
-        return (entry / "cwd").readlink() == cluster and (
-            entry / "exe"
-        ).readlink().name == "postgres"
+        if (entry / "cwd").readlink() != cluster:
+            return False
     except OSError:
         return False  # gone, a zombie, or somebody else's
+    try:
+        return (entry / "exe").readlink().name == "postgres"
+    except OSError:
+        return True  # dying: it still gives back the shared memory, which no new server may find
 
 
 def _names_a_process(lock_file: Path) -> bool:

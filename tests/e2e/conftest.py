@@ -25,6 +25,8 @@ from tenure.demo.receivers import SmtpSink, WebhookReceiver
 from tenure.stack.local import LocalStack, Plan
 from tests import stacks
 
+_DUE = "SELECT count(*) FROM deliveries WHERE status = 'pending' AND next_attempt_at < now()"
+
 
 def eventually(check: Callable[[], Any], *, within: float = 30.0, what: str) -> Any:
     """Return what a check says once it says something true; fail when it never does."""
@@ -78,6 +80,8 @@ class Product:
         return self._clients[service, wanted]
 
     def key(self, *scopes: str, source: str = "e2e") -> keys.NewKey:
+        """Make a key."""
+
         return self.inside(
             "auth", lambda tx: keys.create(tx, name="e2e", source=source, scopes=scopes)
         )
@@ -118,8 +122,7 @@ class Product:
                 self.fetch_value(name, "SELECT count(*) FROM outbox WHERE publishedat IS NULL")
                 for name in SERVICES
             ]
-            due = "SELECT count(*) FROM deliveries WHERE status = 'pending' AND next_attempt_at < now()"
-            return not any(waiting) and not self.fetch_value("notifications", due)
+            return not any(waiting) and not self.fetch_value("notifications", _DUE)
 
         eventually(is_quiet, what="every outbox is empty and nothing is due")
 

@@ -19,7 +19,7 @@ from shared.web.routing import api_router
 
 router = api_router("/api/v1/accounts", tags=["accounts"])
 Reader = Annotated[Principal, authorize("health:read")]
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class AccountUnknown(NotFound):
@@ -173,7 +173,7 @@ async def explain_health(
     tx: Tx,
     since: Annotated[
         AwareDatetime | None,
-        Query(ge=_EARLIEST, description="Compare with the score at this moment."),
+        Query(ge=_EARLIEST, le=_LATEST, description="Compare with the score at this moment."),
     ] = None,
 ) -> ExplanationView:
     """Explain a score: points per input, what is missing, and what changed since a moment."""

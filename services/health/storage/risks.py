@@ -25,6 +25,16 @@ async def latest(tx: Transaction, account_id: str) -> Mapping[str, tuple[UUID, R
     return {row["reason"]: (row["id"], msgspec.convert(row["risk"], Risk)) for row in rows}
 
 
+async def with_unsettled(tx: Transaction, account_ids: Sequence[str]) -> set[str]:
+    """Return those of the accounts that have an open or suspected risk."""
+    rows = await tx.fetch_all(
+        "SELECT DISTINCT account_id FROM risks WHERE status IN ('open', 'suspected') "
+        "AND account_id = ANY(CAST(:account_ids AS text[]))",
+        account_ids=list(account_ids),
+    )
+    return {row["account_id"] for row in rows}
+
+
 async def save(tx: Transaction, risk_id: UUID, risk: Risk) -> None:
     """Keep a risk as it is now."""
     await tx.execute(

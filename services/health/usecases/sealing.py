@@ -216,8 +216,13 @@ async def _finish(tx: Transaction, done: Pass, members: Mapping[str, Member]) ->
     for through, ids in sorted(by_day.items()):
         await accounts.mark_sealed(tx, ids, through, done.caused_at)
         await _announce(tx, done, ids, through)
-        for account_id in ids:
-            await watch_sealed(tx, members[account_id], done.profile, through, done.caused_at)
+        judged = {
+            row.account_id: row
+            for row in done.judged
+            if row.metric == days.EVENTS and row.day == through
+        }
+        watched = [members[account_id] for account_id in ids]
+        await watch_sealed(tx, watched, judged, done.profile, done.caused_at)
 
 
 async def _announce(tx: Transaction, done: Pass, ids: Sequence[str], through: date) -> None:

@@ -1,5 +1,6 @@
 """Look at an account for reasons to worry: after a day is sealed, and after a signal."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from services.health.domain.detector import RATIO_FROM_DAY
@@ -13,8 +14,8 @@ from services.health.domain.reasons import (
     usage_dip,
     usage_drop,
 )
-from services.health.domain.risk import Finding, RiskRule
-from services.health.storage import days, signals
+from services.health.domain.risk import Finding, RiskRule, Stage
+from services.health.storage import days, risks, signals
 from services.health.storage.accounts import Member
 from services.health.usecases.risks import settle
 from shared.db.transaction import Transaction
@@ -27,19 +28,32 @@ Found = tuple[Finding, RiskRule]
 
 
 async def watch_sealed(
-    tx: Transaction, member: Member, profile: Profile, through: date, caused_at: datetime
+    tx: Transaction,
+    members: Sequence[Member],
+    judged: Mapping[str, days.JudgedDay],
+    profile: Profile,
+    caused_at: datetime,
 ) -> None:
-    """Judge what the sealed days of an account say: a drop, a dip, silence."""
-    latest = await days.latest_judged(tx, member.account_id)
+    """Judge what the sealed days of accounts say: a drop, a dip, silence.
+
+    ``judged`` is the newest judged day of each account's events, the same day for all.
+    """
+    through = max(day.day for day in judged.values())
+    ids = [member.account_id for member in members]
     first = through - timedelta(days=_HABIT_DAYS + profile.silence.days)
-    counted = await days.counts(tx, days.EVENTS, [member.account_id], (first, through))
-    by_day = {day: y for (_, day), y in counted.items()}
-    findings = [
-        _drop(member, latest[days.EVENTS], by_day, profile),
-        _dip(member, by_day, profile, through),
-        _silence(member, by_day, profile, through),
-    ]
-    await settle(tx, member.account_id, findings, profile, caused_at)
+    by_account: dict[str, dict[date, float]] = {account_id: {} for account_id in ids}
+    for (account_id, day), y in (await days.counts(tx, days.EVENTS, ids, (first, through))).items():
+        by_account[account_id][day] = y
+    at_stake = await risks.with_unsettled(tx, ids)
+    for member in members:
+        by_day = by_account[member.account_id]
+        findings = [
+            _drop(member, judged[member.account_id], by_day, profile),
+            _dip(member, by_day, profile, through),
+            _silence(member, by_day, profile, through),
+        ]
+        if member.account_id in at_stake or any(f.stage is Stage.PRESENT for f, _ in findings):
+            await settle(tx, member.account_id, findings, profile, caused_at)
 
 
 async def watch_signals(

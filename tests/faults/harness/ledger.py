@@ -112,11 +112,11 @@ class Ledger:
 
     def usage_with(self, outcome: Outcome) -> list[Usage]:
         """Return the usage events of an outcome."""
-        return [each for each in self.usage.values() if each.outcome is outcome]
+        return [each for each in list(self.usage.values()) if each.outcome is outcome]
 
     def signals_with(self, outcome: Outcome) -> list[Signal]:
         """Return the signals of an outcome."""
-        return [each for each in self.signals.values() if each.outcome is outcome]
+        return [each for each in list(self.signals.values()) if each.outcome is outcome]
 
     def close(self) -> None:
         """Close the file."""

@@ -104,8 +104,7 @@ class Load:
         for each in batch:
             self.ledger.usage.setdefault(each.key, each)
             each.times_sent += 1
-        for each in rejected:
-            self.ledger.rejected[each.id] = each
+        self.ledger.rejected |= {each.id: each for each in rejected}
         messages: list[dict[str, Any]] = [_message(each) for each in batch]
         messages += [_unusable(each.id) for each in rejected]
         self._rng.shuffle(messages)

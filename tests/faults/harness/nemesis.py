@@ -10,6 +10,7 @@ from time import monotonic
 from tenure.catalog import SERVICES
 from tenure.stack.local import Replica
 from tests.faults.harness.background import wait_until
+from tests.faults.harness.ledger import Outcome
 from tests.faults.harness.scene import Scene
 
 _REACHED_WITHIN = 90.0
@@ -103,8 +104,8 @@ def wait_for_work(scene: Scene, count: int = 40, within: float = 60.0) -> None:
     """Wait until the load has got so many more acknowledgements: a fault hits something then."""
 
     def acknowledged() -> int:
-        entries = (*scene.ledger.usage.values(), *scene.ledger.signals.values())
-        return sum(each.outcome == "ok" for each in list(entries))
+        ledger = scene.ledger
+        return len(ledger.usage_with(Outcome.OK)) + len(ledger.signals_with(Outcome.OK))
 
     before = acknowledged()
     wait_until(lambda: acknowledged() >= before + count, within)

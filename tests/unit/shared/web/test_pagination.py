@@ -101,6 +101,15 @@ async def test_a_forged_cursor_is_refused(client_of: ClientMaker, cursor: str) -
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon"],
+)
+def test_a_cursor_with_a_moment_that_no_query_takes_is_refused(moment: str) -> None:
+    with pytest.raises(InvalidCursor):
+        decode_cursor(_cursor({"at": moment}), {"at": datetime})
+
+
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_cursor_reader(text: str) -> None:
     try:

@@ -28,7 +28,8 @@ from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from shared.web.service import build_service
 from tenure.catalog import SCHEMAS
-from tests import stacks, world
+from tests import stacks
+from tests.product import Product, running_product
 
 OpenDatabase = Callable[[str], Awaitable[Database]]
 OpenClient = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -49,19 +50,10 @@ def stack() -> Iterator[stacks.Stack]:
 
 
 @pytest.fixture(scope="session")
-def product(request: pytest.FixtureRequest) -> Iterator[world.World]:
-    """The whole product as processes, for tests that look at it from outside."""
-    kind = os.environ.get("TENURE_TEST_STACK", "embedded")
-    broker, database = kind, ""
-    if kind not in {"embedded", "apache"}:
-        parts: stacks.Stack = request.getfixturevalue("stack")
-        name = f"product_{uuid4().hex}"
-        asyncio.run(_administer(parts, f"CREATE DATABASE {name}"))
-        broker, database = parts.bootstrap, parts.url(name)
-    with TemporaryDirectory(prefix="tenure-", dir=_fast_folder()) as folder:
-        Path(folder).chmod(0o755)
-        with world.running(Path(folder), broker, database) as started:
-            yield started
+def product() -> Iterator[Product]:
+    """The whole product as processes, once a session; tests keep to accounts of their own."""
+    with running_product(os.environ.get("TENURE_TEST_STACK", "embedded")) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

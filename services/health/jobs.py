@@ -5,14 +5,20 @@ from datetime import datetime, timedelta
 
 from services.health.domain.closing import StreamTime
 from services.health.domain.profile import Profile
-from services.health.settings import EVENT_GRACE, WALL_GRACE, load_profile
-from services.health.storage import accounts, watermarks
+from services.health.settings import (
+    BACKFILL_PAUSE,
+    BACKFILL_SPAN,
+    EVENT_GRACE,
+    WALL_GRACE,
+    load_profile,
+)
+from services.health.storage import accounts, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_group
 from shared.db.jobs import Job
-from shared.db.transaction import Database
+from shared.db.transaction import Database, Transaction
 
 
 class Sealer:
@@ -26,14 +32,18 @@ class Sealer:
         """Seal what is over in every peer group."""
         async with database.transaction() as tx:
             marks = await watermarks.by_group(tx, EVENT_GRACE)
-            look = _looked_at(tx.now, marks)
+            filling = await _backfill_since(tx)
+            # An account that is new may bring days that have long been over.
+            new = await accounts.count_unsealed(tx)
+            look = (filling is not None, *_looked_at(tx.now, marks))
             if look == self._seen and not await accounts.count_dirty(tx):
                 return False
             groups = await accounts.peer_groups(tx)
         for group in groups:
             async with database.transaction() as tx:
                 mark = marks.get(group)
-                time = StreamTime(tx.now, mark and mark.event_time, EVENT_GRACE, WALL_GRACE)
+                at = mark and mark.event_time
+                time = StreamTime(tx.now, at, EVENT_GRACE, WALL_GRACE, filling)
                 caused_at = mark.received_at if mark else tx.now
                 await seal_group(tx, group, self._profile, time, caused_at)
         self._seen = look
@@ -46,7 +56,14 @@ async def refresh_scores(database: Database) -> bool:
         return await rescore_some(tx, _PROFILE) > 0
 
 
-def _looked_at(now: datetime, marks: Mapping[PeerGroup, Watermark]) -> object:
+async def _backfill_since(tx: Transaction) -> datetime | None:
+    """Return since when accounts count as touched by a back-fill; None when none is under way."""
+    last = await usage.last_backfill(tx)
+    is_over = last is None or tx.now - last > BACKFILL_PAUSE
+    return None if is_over else tx.now - BACKFILL_SPAN
+
+
+def _looked_at(now: datetime, marks: Mapping[PeerGroup, Watermark]) -> tuple[object, object]:
     """Return what time it is everywhere, in whole minutes: days do not end in between."""
     by_group = {group: _minute(mark.event_time) for group, mark in marks.items()}
     return _minute(now), by_group

@@ -19,6 +19,13 @@ WALL_GRACE = timedelta(hours=2)
 """How long past midnight, by the clock, late events are waited for when the stream is silent."""
 
 
+BACKFILL_PAUSE = timedelta(seconds=3)
+"""Past usage is being sent as long as its events come no further apart than this."""
+
+BACKFILL_SPAN = timedelta(hours=1)
+"""An account that a back-fill touched this recently is part of it."""
+
+
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
 

@@ -47,10 +47,9 @@ def test_an_unmodified_sdk_is_counted_once_however_often_it_sends(
 ) -> None:
     client_class, options = SDKS[sdk]
     account, errors = an_account("sdk"), []
+    user = f"user-of-{account}"
     client = client_class(
-        product.key(
-            "usage:write", source=f"{sdk} backend".replace(", ", "-").replace(" ", "-")
-        ).secret,
+        product.key("usage:write", source=f"/backend/{account}").secret,
         host=product.stack.url("health"),
         on_error=lambda error, _batch: errors.append(error),
         upload_interval=0.05,

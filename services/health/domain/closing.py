@@ -11,23 +11,35 @@ class StreamTime:
     """What time it is: by the clock, and by the latest event of a peer group's usage.
 
     ``event_grace`` is how far past midnight the stream must be; ``wall_grace`` how long past
-    midnight the clock waits for late events when the stream is silent.
+    midnight the clock waits for late events when the stream is silent. ``backfill_since`` is set
+    while past usage is being sent, and says how recently that touched an account to concern it.
     """
 
     now: datetime
     watermark: datetime | None
     event_grace: timedelta
     wall_grace: timedelta
+    backfill_since: datetime | None = None
 
-    def closed_through(self, zone: tzinfo, first_seen_at: datetime) -> date | None:
+    def closed_through(
+        self, zone: tzinfo, first_seen_at: datetime, backfilled_at: datetime | None = None
+    ) -> date | None:
         """Return the last day that is over for an account in a zone, or None.
 
         The clock alone closes nothing for an account first seen within the grace: its history
-        may still be on its way, and silence cannot be told from not yet.
+        may still be on its way, and silence cannot be told from not yet. Nothing is closed for
+        an account whose past is being sent right now: half a history looks like a drop.
         """
+        if self._is_being_filled(backfilled_at):
+            return None
         closed = []
         if self.watermark is not None:
             closed.append(local_day(self.watermark - self.event_grace, zone))
         if self.now >= first_seen_at + self.wall_grace:
             closed.append(local_day(self.now - self.wall_grace, zone))
         return max(closed) - timedelta(days=1) if closed else None
+
+    def _is_being_filled(self, backfilled_at: datetime | None) -> bool:
+        if self.backfill_since is None or backfilled_at is None:
+            return False
+        return backfilled_at >= self.backfill_since

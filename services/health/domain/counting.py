@@ -29,6 +29,7 @@ class AccountDelta(NamedTuple):
     first_day: date
     last_active_at: datetime
     received_at: datetime
+    is_backfilled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,13 @@ def count(arrivals: Iterable[Arrival], zones: Mapping[str, str]) -> Counts:
 def _note_account(accounts: dict[str, AccountDelta], arrival: Arrival, day: date) -> None:
     known = accounts.get(arrival.account_id)
     if known is None:
-        accounts[arrival.account_id] = AccountDelta(day, arrival.time, arrival.received_at)
+        accounts[arrival.account_id] = AccountDelta(
+            day, arrival.time, arrival.received_at, arrival.is_backfill
+        )
         return
     accounts[arrival.account_id] = AccountDelta(
         min(known.first_day, day),
         max(known.last_active_at, arrival.time),
         max(known.received_at, arrival.received_at),
+        known.is_backfilled or arrival.is_backfill,
     )

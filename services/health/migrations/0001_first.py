@@ -20,11 +20,19 @@ CREATE TABLE accounts (
     sealed_through  date,
     dirty_from      date,
     rescore_at      timestamptz,
-    caused_at       timestamptz
+    caused_at       timestamptz,
+    backfilled_at   timestamptz
 );
 CREATE INDEX accounts_peers ON accounts (segment, time_zone) WHERE first_day IS NOT NULL;
 CREATE INDEX accounts_dirty ON accounts (account_id) WHERE dirty_from IS NOT NULL;
+CREATE INDEX accounts_unsealed ON accounts (account_id)
+    WHERE first_day IS NOT NULL AND sealed_through IS NULL;
 CREATE INDEX accounts_rescore ON accounts (rescore_at) WHERE rescore_at IS NOT NULL;
+
+CREATE TABLE backfills (
+    is_only  boolean PRIMARY KEY CHECK (is_only),
+    at       timestamptz NOT NULL
+);
 
 CREATE TABLE memberships (
     account_id  text NOT NULL,

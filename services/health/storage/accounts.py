@@ -18,6 +18,7 @@ class Member(NamedTuple):
     first_day: date
     sealed_through: date | None
     dirty_from: date | None
+    backfilled_at: datetime | None
 
 
 class PeerGroup(NamedTuple):
@@ -75,11 +76,20 @@ async def count_dirty(tx: Transaction) -> int:
     return int(await tx.fetch_value("SELECT count(*) FROM accounts WHERE dirty_from IS NOT NULL"))
 
 
+async def count_unsealed(tx: Transaction) -> int:
+    """Return how many accounts have usage and no sealed day yet."""
+    return int(
+        await tx.fetch_value(
+            "SELECT count(*) FROM accounts WHERE first_day IS NOT NULL AND sealed_through IS NULL"
+        )
+    )
+
+
 async def members(tx: Transaction, group: PeerGroup) -> Sequence[Member]:
     """Return the accounts of a group and lock them: usage waits while their days are sealed."""
     rows = await tx.fetch_all(
-        "SELECT account_id, first_seen_at, last_active_at, first_day, sealed_through, dirty_from "
-        "FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
+        "SELECT account_id, first_seen_at, last_active_at, first_day, sealed_through, dirty_from, "
+        "backfilled_at FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
         "AND first_day IS NOT NULL ORDER BY account_id FOR UPDATE",
         segment=group.segment,
         time_zone=group.time_zone,

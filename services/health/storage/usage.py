@@ -72,8 +72,16 @@ async def add(tx: Transaction, counts: Counts) -> None:
     the note that it came late.
     """
     await _touch_accounts(tx, counts)
+    if any(delta.is_backfilled for delta in counts.accounts.values()):
+        await _note_backfill(tx)
     await _add_rows(tx, "usage_daily", "name", counts.events)
     await _add_rows(tx, "usage_users", "user_id", counts.users)
+
+
+async def last_backfill(tx: Transaction) -> datetime | None:
+    """Return when a back-filled event was counted last."""
+    at: datetime | None = await tx.fetch_value("SELECT at FROM backfills")
+    return at
 
 
 async def add_milestone_users(
@@ -124,27 +132,38 @@ def _partition(day: date) -> str:
     return f"usage_ids_{day:%Y%m%d}"
 
 
+async def _note_backfill(tx: Transaction) -> None:
+    await tx.execute(
+        "INSERT INTO backfills (is_only, at) VALUES (true, :now) "
+        "ON CONFLICT (is_only) DO UPDATE SET at = greatest(backfills.at, EXCLUDED.at)",
+        now=tx.now,
+    )
+
+
 async def _touch_accounts(tx: Transaction, counts: Counts) -> None:
     rows = sorted(counts.accounts.items())
     await tx.execute(
         "INSERT INTO accounts AS a (account_id, first_seen_at, last_active_at, first_day, "
-        "rescore_at, caused_at) "
-        "SELECT e.account_id, :now, e.last_active_at, e.first_day, :now, e.received_at "
+        "rescore_at, caused_at, backfilled_at) "
+        "SELECT e.account_id, :now, e.last_active_at, e.first_day, :now, e.received_at, "
+        "CASE WHEN e.is_backfilled THEN CAST(:now AS timestamptz) END "
         "FROM unnest(CAST(:ids AS text[]), CAST(:last AS timestamptz[]), CAST(:days AS date[]), "
-        "CAST(:received AS timestamptz[])) "
-        "AS e(account_id, last_active_at, first_day, received_at) "
+        "CAST(:received AS timestamptz[]), CAST(:backfilled AS boolean[])) "
+        "AS e(account_id, last_active_at, first_day, received_at, is_backfilled) "
         "ON CONFLICT (account_id) DO UPDATE SET "
         "last_active_at = greatest(a.last_active_at, EXCLUDED.last_active_at), "
         "first_day = least(a.first_day, EXCLUDED.first_day), "
         "dirty_from = CASE WHEN EXCLUDED.first_day <= a.sealed_through "
         "THEN least(a.dirty_from, EXCLUDED.first_day) ELSE a.dirty_from END, "
         "rescore_at = coalesce(a.rescore_at, EXCLUDED.rescore_at), "
-        "caused_at = greatest(a.caused_at, EXCLUDED.caused_at)",
+        "caused_at = greatest(a.caused_at, EXCLUDED.caused_at), "
+        "backfilled_at = coalesce(EXCLUDED.backfilled_at, a.backfilled_at)",
         now=tx.now,
         ids=[account_id for account_id, _ in rows],
         last=[delta.last_active_at for _, delta in rows],
         days=[delta.first_day for _, delta in rows],
         received=[delta.received_at for _, delta in rows],
+        backfilled=[delta.is_backfilled for _, delta in rows],
     )
 
 

@@ -50,7 +50,9 @@ async def seal_group(
     await _lock(tx, group)
     members = await accounts.members(tx, group)
     zone = zone_of(group.time_zone)
-    closed = {m.account_id: time.closed_through(zone, m.first_seen_at) for m in members}
+    closed = {
+        m.account_id: time.closed_through(zone, m.first_seen_at, m.backfilled_at) for m in members
+    }
     done = Pass(group, profile, caused_at)
     at = await days.group_day(tx, group)
     await _catch_up(tx, done, [m for m in members if _lags(m, at)], closed, at)

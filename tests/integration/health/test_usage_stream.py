@@ -160,6 +160,38 @@ async def test_a_drop_against_the_own_normal_opens_one_risk_with_its_reason(
     assert opened == 1
 
 
+async def test_half_a_history_raises_no_alarm_while_the_rest_is_on_its_way(
+    health: Database, stream: UsageStream, clock: FixedClock
+) -> None:
+    def past(first: int, last: int) -> list[dict[str, Any]]:
+        return [
+            event(
+                f"{day}-{n}",
+                "newcomer",
+                time=(NOON - timedelta(days=day)).isoformat(),
+                backfill=True,
+                data={"user_id": f"u{n}"},
+            )
+            for day in range(first, last, -1)
+            for n in range(30)
+        ]
+
+    live = [event(f"live{n}", time=(NOON - timedelta(days=60 - n)).isoformat()) for n in range(60)]
+    await stream.handle([batch(live)], GROUP)
+    sealer = Sealer(load_profile())
+    await sealer.run(health)
+    await stream.handle([batch(past(70, 25), start=1)], GROUP)
+    await sealer.run(health)
+    sealed = "SELECT sealed_through FROM accounts WHERE account_id = 'newcomer'"
+    assert await value(health, sealed) is None
+    clock.advance(timedelta(seconds=1))
+    await stream.handle([batch(past(25, 0), start=2)], GROUP)
+    clock.advance(timedelta(seconds=4))
+    await sealer.run(health)
+    assert await value(health, sealed) == (NOON - timedelta(days=2)).date()
+    assert await value(health, "SELECT count(*) FROM risks WHERE account_id = 'newcomer'") == 0
+
+
 async def test_an_event_for_a_sealed_day_seals_it_again(
     health: Database, stream: UsageStream
 ) -> None:
@@ -204,3 +236,24 @@ async def test_an_alert_is_timed_from_the_first_event_past_the_days_end(
     await stream.handle([Batch(TOPIC, 0, 1, [second])], GROUP)
     row = await value(health, "SELECT received_at FROM watermarks")
     assert int(row.timestamp() * 1000) == first.timestamp
+
+
+async def test_a_new_account_with_a_past_is_sealed_without_waiting_for_the_next_minute(
+    health: Database, stream: UsageStream
+) -> None:
+    sealer = Sealer(load_profile())
+    async with health.transaction() as tx:
+        await accounts.upsert(tx, "acme", "smb", "UTC")
+    await stream.handle([batch(event("now"))], GROUP)
+    await sealer.run(health)
+    await sealer.run(health)
+    past = [
+        event("old", "globex", time=(NOON - timedelta(days=5)).isoformat()),
+        event("p", "globex"),
+    ]
+    async with health.transaction() as tx:
+        await accounts.upsert(tx, "globex", "smb", "UTC")
+    await stream.handle([batch(past, start=1)], GROUP)
+    await sealer.run(health)
+    sealed = await value(health, "SELECT sealed_through FROM accounts WHERE account_id = 'globex'")
+    assert sealed == (NOON - timedelta(days=1)).date()

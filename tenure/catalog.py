@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import cast
-
-from fastapi import FastAPI
+from typing import TYPE_CHECKING, cast
 
 from shared.db.migrate import Schema
 from shared.kernel.errors import NotFound
+
+if TYPE_CHECKING:
+    # Half a second that commands without a web server need not wait for.
+    from fastapi import FastAPI
 
 _ROOT = Path(__file__).parents[1]
 
@@ -21,7 +23,7 @@ class Entry:
     name: str
     port: int
 
-    def create_app(self) -> FastAPI:
+    def create_app(self) -> "FastAPI":
         """Return the service's app, made from the environment."""
         main = import_module(f"services.{self.name}.main")
         return cast("FastAPI", main.create_app())

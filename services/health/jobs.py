@@ -35,7 +35,7 @@ class Sealer:
             filling = await _backfill_since(tx)
             # An account that is new may bring days that have long been over.
             new = await accounts.count_unsealed(tx)
-            look = (filling is not None, *_looked_at(tx.now, marks))
+            look = (filling is not None, new, *_looked_at(tx.now, marks))
             if look == self._seen and not await accounts.count_dirty(tx):
                 return False
             groups = await accounts.peer_groups(tx)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.bus.cancellation import no_leaked_cancellation
 from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
@@ -125,7 +126,8 @@ class Consumer:
         try:
             while not stop.is_set():
                 try:
-                    await self._consume(stop)
+                    with no_leaked_cancellation():
+                        await self._consume(stop)
                 except Exception as error:
                     if not (is_unavailable(error) or isinstance(error, KafkaError)):
                         raise

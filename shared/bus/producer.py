@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from shared.bus.cancellation import no_leaked_cancellation
 from shared.kernel.errors import Kind, Refusal
 from shared.observability.metrics import UNACKNOWLEDGED_BYTES
 
@@ -98,6 +99,15 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as error:
             return [_refusal(error)] * len(messages)
         return [_refusal(a) if isinstance(a, BaseException) else None for a in answers]
+
+    async def _answers(self, messages: Sequence[Message]) -> Sequence[object]:
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            client = await self._connected()
+            pending = [
+                await client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers))
+                for m in messages
+            ]
+            return await asyncio.gather(*pending, return_exceptions=True)
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._starting:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
+from shared.bus.cancellation import no_leaked_cancellation
 from shared.bus.dead_letters import copy_dead_letters, retry_dead_letters
 from shared.bus.producer import Message, Producer
 from shared.bus.topics import Cluster
@@ -47,7 +48,8 @@ class Relay:
         """Publish until told to stop, waiting out every outage."""
         while not stop.is_set():
             try:
-                await self._stand_by(stop)
+                with no_leaked_cancellation():
+                    await self._stand_by(stop)
             except Exception as error:
                 if not (is_unavailable(error) or isinstance(error, (KafkaError, Refusal))):
                     raise

@@ -11,6 +11,7 @@ import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from shared.bus.cancellation import no_leaked_cancellation
 from shared.kernel.errors import Invalid
 
 TOPICS_FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "topics.yml"
@@ -104,8 +105,9 @@ class Cluster:
         """Ask the cluster for its id. Raises a `KafkaError` or `OSError` when none answers."""
         async with self._lock:
             try:
-                admin = await self._connected()
-                answer = await asyncio.wait_for(admin.describe_cluster(), timeout=10)
+                with no_leaked_cancellation():
+                    admin = await self._connected()
+                    answer = await asyncio.wait_for(admin.describe_cluster(), timeout=10)
             except BaseException:
                 await self._drop()
                 raise

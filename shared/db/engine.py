@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 # A statement that outlives these is a bug or an outage; both must become an error, not a hang.
@@ -44,7 +45,17 @@ def create_engine(url: str, *, schema: str, pool_size: int = 10) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "connect", _speak_json)
+    event.listen(engine.sync_engine, "handle_error", _forget_row)
     return engine
+
+
+def _forget_row(context: ExceptionContext) -> None:
+    """Forget the row that Postgres quotes when it refuses one: personal data, in a log."""
+    error: BaseException | None = context.original_exception
+    while error is not None:
+        if isinstance(error, asyncpg.PostgresError):
+            error.detail = None
+        error = error.__cause__
 
 
 def _speak_json(dbapi_connection: Any, _record: Any) -> None:

@@ -7,15 +7,15 @@ Revisions only go forward; a mistake is mended by the next one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+if TYPE_CHECKING:
+    # Imported where it is used: commands that migrate nothing need not wait for it.
+    from alembic.config import Config
 
 _LOCK = "SELECT pg_advisory_lock(hashtext('tenure migrate'))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtext('tenure migrate'))"
@@ -110,10 +110,14 @@ async def _migrate_one(connection: AsyncConnection, schema: Schema, *, owned: bo
 
 
 def _upgrade(connection: Connection, schema: Schema) -> None:
+    from alembic import command  # noqa: PLC0415 - see above
+
     command.upgrade(_config(schema, connection), "head")
 
 
-def _config(schema: Schema, connection: Connection | None = None) -> Config:
+def _config(schema: Schema, connection: Connection | None = None) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "alembic"))
     config.set_main_option("version_locations", str(schema.revisions))
@@ -149,6 +153,9 @@ async def _states(connection: AsyncConnection, schemas: Sequence[Schema]) -> lis
 
 
 def _state(connection: Connection, schema: Schema) -> State:
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - see above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+
     options: dict[str, Any] = {
         "version_table": "migrations",
         "version_table_schema": schema.name,

@@ -136,6 +136,12 @@ class _Process:
             await work
         except Exception:
             log.exception("worker_failed", worker=name)
+        except asyncio.CancelledError:
+            if self.stop.is_set():
+                raise
+            # A library that cancels our task must not leave a service that looks alive.
+            log.exception("worker_cancelled", worker=name)
+        if not self.stop.is_set():
             os.kill(os.getpid(), signal.SIGTERM)
 
     async def _drain(self, workers: Sequence[asyncio.Task[None]]) -> None:

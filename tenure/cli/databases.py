@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shared.db.engine import create_engine
-from shared.db.errors import is_unavailable
+from shared.db.errors import is_unavailable, refusal_of
 from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import SystemClock
 from shared.kernel.errors import Refusal
@@ -15,15 +15,24 @@ T = TypeVar("T")
 
 
 def run_in(url: str, schema: str, work: Callable[[Transaction], Awaitable[T]]) -> T:
-    """Run ``work`` in a transaction of a schema; a refusal or an outage becomes exit code 1."""
+    """Run ``work`` in a transaction of a schema; what goes wrong becomes exit code 1."""
     try:
         return asyncio.run(_inside(url, schema, work))
     except Refusal as refusal:
         fail(explain(refusal))
     except Exception as error:
-        if is_unavailable(error):
-            fail(f"the database does not answer: {explain(error)}")
+        fail_for(error)
         raise
+
+
+def fail_for(error: Exception) -> None:
+    """Exit with 1 and words for an outage or a refusal of the database; return for the rest."""
+    refusal = refusal_of(error)
+    if refusal is not None:
+        hint = "; run `tenure migrate`" if "does not exist" in refusal else ""
+        fail(f"the database refuses: {refusal}{hint}")
+    if is_unavailable(error):
+        fail(f"the database does not answer: {explain(error)}")
 
 
 async def _inside(url: str, schema: str, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -30,7 +30,7 @@ _COLUMNS = [
 def list_all(
     database: DatabaseUrl = "",
     service: Annotated[str, typer.Option(help="Only this service's.")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many of each service.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many of each service.")] = 100,
     *,
     as_json: Json = False,
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from rich.markup import escape
+
 from shared.bus.errors import BROKER_ERRORS
 from shared.bus.topics import describe_topics, read_topics
 from shared.db.migrate import migration_engine, states
@@ -43,7 +45,8 @@ def doctor(database: DatabaseUrl = "", broker: Bootstrap = "", *, as_json: Json 
     else:
         for result in results:
             mark = "[green]ok[/green]" if result["ok"] else "[red]no[/red]"
-            out.print(f"  {mark}  {result['check']}: {result['detail']}")
+            said = escape(f"{result['check']}: {result['detail']}")
+            out.print(f"  {mark}  {said}", soft_wrap=True)
     if not all(result["ok"] for result in results):
         fail("something is missing; see above")
 

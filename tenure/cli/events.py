@@ -12,6 +12,7 @@ from shared.bus.tail import tail as read_tail
 from shared.bus.topics import USAGE_TOPIC
 from shared.contracts.event import MalformedEvent, publisher_of
 from shared.contracts.registry import PUBLISHERS, topic_of
+from shared.kernel.errors import Refusal
 from tenure.cli.output import Bootstrap, Json, explain, fail, out
 from tenure.cli.running import bootstrap
 
@@ -44,6 +45,8 @@ def tail(
     topics = topic or [topic_of(publisher) for publisher in PUBLISHERS]
     try:
         asyncio.run(_show(bootstrap(broker), topics, account, (from_beginning, follow, as_json)))
+    except Refusal as refusal:
+        fail(explain(refusal))
     except BROKER_ERRORS as error:
         fail(f"the broker does not answer: {explain(error)}")
 

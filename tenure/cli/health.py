@@ -1,6 +1,6 @@
 """tenure health."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +39,7 @@ def explain(
     """
 
     async def load(tx: Transaction) -> tuple[Scored | None, Scored | None]:
-        then = since.astimezone() if since else None
+        then = since.replace(tzinfo=UTC) if since else None
         before = await scores.latest(tx, account, at=then) if then else None
         return await scores.latest(tx, account), before
 

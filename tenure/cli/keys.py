@@ -10,7 +10,7 @@ import typer
 from shared.auth import keys as api_keys
 from shared.db.transaction import Transaction
 from tenure.cli.databases import run_in
-from tenure.cli.output import DatabaseUrl, Json, out, print_json, print_table
+from tenure.cli.output import DatabaseUrl, Json, err, out, print_json, print_table
 from tenure.cli.running import admin_url
 
 app = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -28,7 +28,9 @@ def create(
     source: Annotated[
         str, typer.Option(help="Source of the usage events it writes; default: the name.")
     ] = "",
-    days: Annotated[int, typer.Option(help="Days until it expires; 0: never.")] = 0,
+    days: Annotated[
+        int, typer.Option(min=0, max=36_500, help="Days until it expires; 0: never.")
+    ] = 0,
     database: DatabaseUrl = "",
     *,
     as_json: Json = False,
@@ -48,7 +50,8 @@ def create(
     if as_json:
         print_json({**asdict(made.key), "secret": made.secret})
     else:
-        out.print(f"{made.secret}\n[dim]shown once; only its hash is kept[/dim]")
+        out.print(made.secret, soft_wrap=True)
+        err.print("[dim]shown once; only its hash is kept[/dim]")
 
 
 @app.command("list")

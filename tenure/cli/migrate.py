@@ -9,6 +9,7 @@ import typer
 from shared.db.migrate import State, migration_engine, states
 from shared.db.migrate import migrate as run_migrations
 from tenure.catalog import SCHEMAS
+from tenure.cli.databases import fail_for
 from tenure.cli.output import DatabaseUrl, Json, fail, print_json, print_table
 from tenure.cli.running import admin_url
 
@@ -48,7 +49,8 @@ async def _run(url: str, role_password: str | None, *, check: bool) -> list[Stat
         if check:
             return await states(engine, SCHEMAS)
         return await run_migrations(engine, SCHEMAS, role_password=role_password)
-    except OSError as error:
-        fail(f"the database does not answer: {error}")
+    except Exception as error:
+        fail_for(error)
+        raise
     finally:
         await engine.dispose()

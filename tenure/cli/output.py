@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shared.kernel.errors import Refusal
@@ -48,13 +49,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, em
         return
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        # What is shown was written by others: brackets in it are not ours.
+        table.add_row(*(escape(_cell(row.get(column))) for column in columns))
     out.print(table)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what went wrong and what to do on stderr, and exit."""
-    err.print(f"[red]tenure:[/red] {message}", markup=True)
+    err.print(f"[red]tenure:[/red] {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
 
 

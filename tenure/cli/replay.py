@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from shared.bus.producer import Producer
@@ -47,7 +48,7 @@ def replay(
             f"{outcome.skipped} rows were sent before"
         )
     if outcome.rejected:
-        err.print(f"rejected rows are in {outcome.rejected_file}")
+        err.print(f"rejected rows are in {outcome.rejected_file}", markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -62,7 +63,7 @@ async def _replay(work: Replay, address: str, *, restart: bool) -> Outcome:
     try:
         rows = read_rows(work.file)
         with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-            task = progress.add_task(work.file.name, total=rows.total)
+            task = progress.add_task(escape(work.file.name), total=rows.total)
             return await work.run(
                 producer,
                 rows,

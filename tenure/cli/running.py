@@ -50,7 +50,11 @@ def admin_url(given: str) -> str:
     """Return the database URL given, or the running stack's; exit 2 when there is neither."""
     found = Running.find()
     url = given or (found.admin_url if found else "")
-    return url or fail("no database: start `tenure up`, or give --database URL", 2)
+    if not url:
+        fail("no database: start `tenure up`, or give --database URL", 2)
+    if not url.startswith(("postgresql://", "postgres://")):
+        fail("the database is given as postgresql://USER:PASSWORD@HOST:PORT/NAME", 2)
+    return url
 
 
 def bootstrap(given: str) -> str:

@@ -4,7 +4,6 @@ import os
 from typing import Annotated
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 
 from shared.kernel.errors import Refusal
@@ -37,6 +36,8 @@ def serve(
         app = entry.create_app()
     except (Refusal, ValidationError) as error:
         fail(explain(error), 2)
+    import uvicorn  # noqa: PLC0415 - the other commands need not wait for it
+
     uvicorn.run(
         app,
         host=host,

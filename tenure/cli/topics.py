@@ -23,7 +23,9 @@ def _group() -> None:
 @app.command("apply")
 def apply(
     broker: Bootstrap = "",
-    file: Annotated[Path, typer.Option(help="The topics file.")] = TOPICS_FILE,
+    file: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="The topics file.")
+    ] = TOPICS_FILE,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the broker.")] = 30.0,
     *,
     as_json: Json = False,

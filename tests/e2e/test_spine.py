@@ -128,6 +128,7 @@ def test_a_poisoned_record_is_set_aside_and_what_follows_counts(product: Product
 
 
 def open_account(product: Product, account: str, **order: Any) -> None:
+    """Open an account with owners, and wait until health knows whose peer it is."""
     onboarding = product.client("onboarding")
     order = {"account_id": account, "name": f"Company {account}", "segment": "enterprise", **order}
     opened = onboarding.post("/api/v1/accounts", json=order)
@@ -141,6 +142,12 @@ def open_account(product: Product, account: str, **order: Any) -> None:
         )
         assert answer.status_code == 200, answer.text
         etag = answer.headers["ETag"]
+
+    def segment_of() -> Any:
+        shown = product.client("health").get(f"/api/v1/accounts/{account}/health").json()
+        return shown.get("segment") == "enterprise"
+
+    eventually(segment_of, what="the segment is known to health")
 
 
 def sign_contract(product: Product, account: str, seats: int) -> None:

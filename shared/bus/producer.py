@@ -87,13 +87,8 @@ class Producer:
 
     async def _send_held(self, messages: Sequence[Message]) -> list[Refusal | None]:
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                client = await self._connected()
-                pending = [
-                    await client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers))
-                    for m in messages
-                ]
-                answers = await asyncio.gather(*pending, return_exceptions=True)
+            with no_leaked_cancellation():
+                answers = await self._answers(messages)
         except MessageSizeTooLargeError as error:
             return [_refusal(error)] * len(messages)
         except (KafkaError, OSError, TimeoutError) as error:
@@ -107,7 +102,8 @@ class Producer:
                 await client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers))
                 for m in messages
             ]
-            return await asyncio.gather(*pending, return_exceptions=True)
+            answers: list[object] = await asyncio.gather(*pending, return_exceptions=True)
+            return answers
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._starting:

@@ -139,7 +139,7 @@ class Scene:
         rows = self.reader.rows(
             of_all_services("SELECT count(*) AS n FROM {s}.outbox WHERE publishedat IS NULL")
         )
-        return sum(row["n"] for row in rows) == 0
+        return not any(row["n"] for row in rows)
 
     def _left(self) -> str:
         """Return what is still under way, in words; empty when nothing is."""

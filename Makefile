@@ -38,7 +38,7 @@ up: setup ## Run the whole product on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run the tests on the embedded stack (TENURE_TEST_STACK chooses another)
 	$(PYTEST) tests/unit -q
-	$(PYTEST) tests/contracts tests/integration tests/security tests/e2e -q
+	$(PYTEST) tests/contracts tests/integration tests/security tests/e2e -q -m "not three_nodes"
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need nothing
@@ -48,8 +48,8 @@ test-unit: setup ## Run the tests that need nothing
 test-kafka: setup ## Run integration and e2e tests on real Apache Kafka, and the three-node test
 	@command -v java >/dev/null || { echo "Apache Kafka needs Java 17: apt-get install openjdk-17-jre-headless"; exit 1; }
 	@command -v mvn >/dev/null || { echo "Kafka's jars are fetched by Maven: apt-get install maven"; exit 1; }
-	TENURE_TEST_STACK=apache $(PYTEST) tests/integration tests/e2e -q
-	TENURE_TEST_STACK=apache $(PYTEST) tests/faults -q -m three_nodes
+	TENURE_TEST_STACK=apache $(PYTEST) tests/integration tests/e2e -q -m "not three_nodes"
+	TENURE_TEST_STACK=apache $(PYTEST) tests/integration/stack tests/faults -q -s -m three_nodes
 
 .PHONY: faults-short
 faults-short: setup ## Run the short fault suite: kill -9, outages, rebalance, poison, negative control

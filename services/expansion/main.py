@@ -10,7 +10,7 @@ from shared.web.service import Service, build_service
 
 SERVICE = Service(
     name="expansion",
-    description="Expand: seats and how many are used, and what to offer when nothing speaks against it.",
+    description="Expand: seats, how many are used, and what to offer when nothing is against it.",
     routers=(api.router,),
     listeners=LISTENERS,
     jobs=JOBS,

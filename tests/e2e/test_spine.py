@@ -99,7 +99,12 @@ def test_cloudevents_straight_to_kafka_are_counted_once(product: Product) -> Non
     array = b"[" + b",".join(made[2:]) + b"]"
     values = [*made[:2], array, made[0], array]
     product.publish(*(Message(USAGE_TOPIC, account.encode(), value) for value in values))
-    wait_for_usage(product, account, exported=6)
+    binary = {"specversion": "1.0", "source": "/e2e", "type": "exported", "subject": account}
+    for number in (0, 6):
+        attributes = {**binary, "id": f"{account}-{number}"}
+        headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+        product.publish(Message(USAGE_TOPIC, account.encode(), b'{"user_id": "u1"}', headers))
+    wait_for_usage(product, account, exported=7)
 
 
 def _cloudevent(

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import re
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 

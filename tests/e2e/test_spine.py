@@ -231,6 +231,13 @@ def test_a_signal_becomes_one_alert_with_its_reason_and_recovery_closes_it(
     account = an_account("loop")
     open_account(product, account)
     sign_contract(product, account, seats=50)
+
+    def is_of_its_segment() -> Any:
+        label: str = renewal(product, account)["reasons"][0]["label"]
+        return "enterprise" in label
+
+    # The contract may be heard of before the account: until then the usual is another segment's.
+    eventually(is_of_its_segment, what="renewals knows the segment")
     before = renewal(product, account)
     assert (before["at_risk"], before["open_save"]) == (False, None)
 

@@ -162,7 +162,9 @@ class Consumer:
             session_timeout_ms=int(self._subscription.session_seconds * 1000),
             heartbeat_interval_ms=int(min(3.0, self._subscription.session_seconds / 6) * 1000),
             max_poll_interval_ms=300_000,
-            request_timeout_ms=50_000,
+            # Longer than a dead member is waited for, and under the watchdog's limit: a broker
+            # that never answers (the embedded one, when a group's leader dies) is asked again.
+            request_timeout_ms=int(self._subscription.session_seconds * 1000) + 5_000,
             retry_backoff_ms=100,
             metadata_max_age_ms=10_000,
             fetch_max_wait_ms=250,

@@ -37,6 +37,7 @@ log = get_logger(__name__)
 
 _LOOP_PROBE = 0.5
 _DRAIN_SECONDS = 15
+_NAMED_FROM = 10.0
 _FORGET = Job("forget_old_rows", timedelta(hours=1), forget_old_rows)
 
 
@@ -79,7 +80,7 @@ class _Process:
 
     def _make_consumers(self, service: Service, settings: ServiceSettings) -> Sequence[Consumer]:
         handlers: list[tuple[Subscription, Handler]] = []
-        member = f"{service.name}-{socket.gethostname()}-{settings.port}"
+        member = _member(service, settings)
         if service.listeners:
             subscription = Subscription(
                 f"tenure.{service.name}",
@@ -166,6 +167,16 @@ class _Process:
             return None
         waiting = [consumer for consumer in self.consumers if not consumer.is_assigned]
         return "waiting for the broker to assign partitions" if waiting else None
+
+
+def _member(service: Service, settings: ServiceSettings) -> str | None:
+    """Return a replica's name in its group, by which a quick restart keeps its partitions.
+
+    With a short session nothing is gained, and who leaves for good is missed for longer.
+    """
+    if settings.kafka_session_seconds < _NAMED_FROM:
+        return None
+    return f"{service.name}-{socket.gethostname()}-{settings.port}"
 
 
 def build_service(

@@ -20,6 +20,7 @@ from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
 from shared.db import inbox
 from shared.db.errors import is_unavailable
+from shared.db.jobs import rest
 from shared.db.transaction import Database
 from shared.observability.logging import get_logger
 from shared.observability.metrics import CONSUMER_LAG
@@ -104,21 +105,11 @@ class Consumer:
         self._expected: dict[TopicPartition, int] = {}
         self._token = 0
         self._seated = False
-        self._caught_up = False
 
     @property
     def is_assigned(self) -> bool:
         """Whether the group has given this member its partitions."""
         return self._seated
-
-    @property
-    def is_caught_up(self) -> bool:
-        """Whether the last look found every record of our partitions processed."""
-        return self._caught_up
-
-    def beat(self) -> None:
-        """Say that a handler that waits for the database is still alive."""
-        self._watchdog.beat()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until told to stop, reconnecting for as long as it takes."""
@@ -137,7 +128,7 @@ class Consumer:
                         group=self._subscription.group,
                         error=str(error) or type(error).__name__,
                     )
-                    await _wait(stop, _RECONNECT)
+                    await rest(stop, _RECONNECT)
         finally:
             self._watchdog.stop()
 
@@ -187,10 +178,6 @@ class Consumer:
                 self._rewind(client)
                 continue
             await self._process(client, fetched)
-            self._caught_up = self._seated and all(
-                client.highwater(tp) is not None and client.highwater(tp) <= offset
-                for tp, offset in self._expected.items()
-            )
             if loop.time() >= next_check:
                 await self._check_log(client)
                 next_check = loop.time() + _CLUSTER_CHECK
@@ -312,8 +299,3 @@ class _Seating(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka shi
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Start where Postgres says."""
         await self._consumer.seat(self._client, list(assigned))
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 
 from shared.bus.cancellation import no_leaked_cancellation
 from shared.kernel.errors import Kind, Refusal
@@ -89,8 +89,6 @@ class Producer:
         try:
             with no_leaked_cancellation():
                 answers = await self._answers(messages)
-        except MessageSizeTooLargeError as error:
-            return [_refusal(error)] * len(messages)
         except (KafkaError, OSError, TimeoutError) as error:
             return [_refusal(error)] * len(messages)
         return [_refusal(a) if isinstance(a, BaseException) else None for a in answers]

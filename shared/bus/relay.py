@@ -18,6 +18,7 @@ from shared.contracts.event import headers_of
 from shared.contracts.registry import topic_of
 from shared.db import outbox
 from shared.db.errors import is_unavailable
+from shared.db.jobs import rest
 from shared.db.outbox import Connection
 from shared.db.transaction import Database, Row
 from shared.kernel.errors import Refusal
@@ -54,7 +55,7 @@ class Relay:
                 if not (is_unavailable(error) or isinstance(error, (KafkaError, Refusal))):
                     raise
                 log.warning("relay_waits", error=str(error) or type(error).__name__)
-                await _wait(stop, _STANDBY_POLL)
+                await rest(stop, _STANDBY_POLL)
             finally:
                 RELAY_LEADER.set(0)
 
@@ -62,7 +63,7 @@ class Relay:
         async with self._database.engine.connect() as raw:
             connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
             while not stop.is_set() and not await outbox.take_lead(connection):
-                await _wait(stop, _STANDBY_POLL)
+                await rest(stop, _STANDBY_POLL)
             try:
                 await self._lead(connection, stop)
             finally:
@@ -143,8 +144,3 @@ def _message(row: Row) -> Message:
         value=outbox.payload_bytes(row["payload"]),
         headers=headers_of(str(row["id"]), row["type"], row["traceparent"]),
     )
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

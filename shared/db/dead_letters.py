@@ -30,7 +30,7 @@ class DeadLetter:
 
 
 async def save(tx: Transaction, letter: DeadLetter) -> None:
-    """Keep a dead letter; a second copy of the same record is ignored."""
+    """Keep a dead letter, in the transaction that moves the position past it."""
     await tx.execute(
         "INSERT INTO dead_letters (topic, partition, record_offset, key, value, headers, code, "
         "reason, created_at) VALUES (:topic, :partition, :offset, :key, :value, :headers, :code, "

@@ -63,5 +63,10 @@ async def run_job(job: Job, database: Database, stop: asyncio.Event) -> None:
             expected = is_unavailable(error)
             log.warning("job_failed", job=job.name, error=str(error), exc_info=not expected)
         if not more:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), job.every.total_seconds())
+            await rest(stop, job.every.total_seconds())
+
+
+async def rest(stop: asyncio.Event, seconds: float) -> None:
+    """Wait for so long, or until told to stop."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

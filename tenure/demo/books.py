@@ -90,10 +90,6 @@ class Auditor:
             "WHERE account_id = ANY(CAST(:accounts AS text[]))",
         )
 
-    async def first_alert_at(self) -> datetime | None:
-        """Return when the first alert was in somebody's inbox."""
-        return min((a.inbox_at for a in await self._alerts() if a.inbox_at), default=None)
-
     async def state(self) -> tuple[int, ...]:
         """Return figures that stand still when nothing is under way: first what must be nought."""
         mine = "WHERE account_id = ANY(CAST(:accounts AS text[]))"

@@ -72,10 +72,6 @@ class ApacheKafka:
         if not process.is_running:
             process.start(wait=wait)
 
-    def stop_node(self, number: int) -> None:
-        """Stop one node in good order: it hands over its leaderships first."""
-        self.node(number).terminate(_STOP_GRACE)
-
     def kill(self, number: int) -> None:
         """SIGKILL node `number`."""
         self.node(number).kill()

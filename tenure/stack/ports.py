@@ -39,15 +39,6 @@ def is_free(port: int) -> bool:
         return True
 
 
-def accepts_connections(port: int) -> bool:
-    """Say whether something accepts TCP connections on `port` of loopback."""
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
 def _ephemeral_start() -> int:
     try:
         start = int(_EPHEMERAL_RANGE.read_text(encoding="ascii").split()[0])

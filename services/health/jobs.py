@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from services.health.domain.closing import StreamTime
-from services.health.domain.profile import Profile
+from services.health.domain.profile.profile import Profile
+from services.health.domain.usage.closing import StreamTime
 from services.health.settings import (
     BACKFILL_PAUSE,
     BACKFILL_SPAN,

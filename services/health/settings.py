@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from services.health.domain.profile import Profile
-from services.health.domain.profile_parsing import parse_profile
+from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.profile.profile import Profile
 from shared.web.settings import ServiceSettings
 
 _PROFILES = Path(__file__).parent / "profiles"

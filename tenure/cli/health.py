@@ -7,7 +7,7 @@ import typer
 from rich.bar import Bar
 from rich.table import Table
 
-from services.health.domain.score import Line, diff
+from services.health.domain.score.score import Line, diff
 from services.health.storage import scores
 from services.health.storage.scores import Scored, profile_label
 from shared.db.transaction import Transaction

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from services.health.domain.detector import SealedDay, SegmentDay, seal_day
-from services.health.domain.detector_state import DetectorState, Floats, SegmentState
-from services.health.domain.profile import Profile, Severity
-from services.health.domain.profile_parsing import parse_profile
-from services.health.domain.risk import Finding, Stage
-from services.health.domain.score import Evidence, Observation, Signal
+from services.health.domain.detector.gpr import SealedDay, SegmentDay, seal_day
+from services.health.domain.detector.state import DetectorState, Floats, SegmentState
+from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.profile.profile import Profile, Severity
+from services.health.domain.risk.risk import Finding, Stage
+from services.health.domain.score.score import Evidence, Observation, Signal
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DEFAULT_PROFILE = Path(__file__).parents[2] / "services/health/profiles/default.yml"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from services.health.domain.counting import Arrival
+from services.health.domain.usage.counting import Arrival
 from services.health.storage import usage
 from shared.contracts.event import Event
 from shared.db import inbox

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.health.domain.score import Band, Line, PointChange, diff
+from services.health.domain.score.score import Band, Line, PointChange, diff
 from services.health.storage import accounts, days, scores
 from services.health.storage.scores import Scored, profile_label
 from shared.auth.principal import Principal

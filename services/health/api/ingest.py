@@ -14,7 +14,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 
 from services.health.api.body import InvalidGzip, PayloadTooLarge, read_body
-from services.health.domain.usage_event import (
+from services.health.domain.usage.event import (
     Call,
     InvalidEvent,
     Reception,

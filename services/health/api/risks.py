@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel
 
-from services.health.domain.risk import Risk
+from services.health.domain.risk.risk import Risk
 from services.health.settings import load_profile
 from services.health.storage import risks
 from services.health.usecases.risks import title_of

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.health.domain.score import Signal
+from services.health.domain.score.score import Signal
 from services.health.settings import load_profile
 from services.health.storage import signals
 from services.health.usecases.signals import UnknownSignalType, record_signal

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from services.health.domain.profile import Profile
-from services.health.domain.score import Signal
+from services.health.domain.profile.profile import Profile
+from services.health.domain.score.score import Signal
 from services.health.settings import load_profile
 from services.health.storage import accounts
 from services.health.usecases.signals import record_signal

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
-from services.health.domain.counting import Arrival, event_key
-from services.health.domain.profile import Profile
-from services.health.domain.usage_event import (
+from services.health.domain.profile.profile import Profile
+from services.health.domain.usage.counting import Arrival, event_key
+from services.health.domain.usage.event import (
     InvalidEvent,
     Reception,
     is_too_old,

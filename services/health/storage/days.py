@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import RowMapping
 
-from services.health.domain.detector_state import SegmentState
+from services.health.domain.detector.state import SegmentState
 from services.health.storage.accounts import PeerGroup
 from shared.db.transaction import Transaction
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import RowMapping
 
-from services.health.domain.risk import Risk
+from services.health.domain.risk.risk import Risk
 from shared.db.transaction import Transaction
 
 

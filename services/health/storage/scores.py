@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.health.domain.score import Band, Score
+from services.health.domain.score.score import Band, Score
 from shared.db.transaction import Transaction
 
 

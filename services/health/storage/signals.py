@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from services.health.domain.score import Signal
+from services.health.domain.score.score import Signal
 from shared.db.transaction import Transaction
 
 _REMEMBERED = timedelta(days=730)

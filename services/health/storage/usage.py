@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from services.health.domain.counting import Arrival, Counts
+from services.health.domain.usage.counting import Arrival, Counts
 from shared.db.transaction import Transaction
 
 DAYS_KEPT = 8

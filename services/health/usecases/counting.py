@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from services.health.domain.counting import Arrival, count
-from services.health.domain.profile import Profile
+from services.health.domain.profile.profile import Profile
+from services.health.domain.usage.counting import Arrival, count
 from services.health.settings import EVENT_GRACE
 from services.health.storage import usage, watermarks
 from services.health.storage.watermarks import Seen

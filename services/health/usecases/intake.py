@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from services.health.domain.usage_event import Call, GroupCall, IdentifyCall, UsageEvent
+from services.health.domain.usage.event import Call, GroupCall, IdentifyCall, UsageEvent
 from services.health.storage import intake
 from services.health.storage.intake import Rejection
 from shared.bus.producer import Message, Producer

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.health.domain.profile import Profile
-from services.health.domain.risk import (
+from services.health.domain.profile.profile import Profile
+from services.health.domain.risk.risk import (
     Decision,
     Finding,
     Opened,

@@ -2,9 +2,9 @@
 
 from datetime import datetime, tzinfo
 
-from services.health.domain.profile import Profile
-from services.health.domain.reasons import low_score, low_score_risk_rule
-from services.health.domain.score import Evidence, Observation, band_after, score_account
+from services.health.domain.profile.profile import Profile
+from services.health.domain.risk.reasons import low_score, low_score_risk_rule
+from services.health.domain.score.score import Evidence, Observation, band_after, score_account
 from services.health.storage import accounts, days, scores, signals
 from services.health.storage.scores import Scored, profile_label
 from services.health.usecases.risks import settle

@@ -11,10 +11,10 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from services.health.domain.closing import StreamTime
-from services.health.domain.detector import ALARM_FROM_DAY, SealedDay, SegmentDay, seal_day
-from services.health.domain.detector_state import DetectorState, SegmentState
-from services.health.domain.profile import Profile
+from services.health.domain.detector.gpr import ALARM_FROM_DAY, SealedDay, SegmentDay, seal_day
+from services.health.domain.detector.state import DetectorState, SegmentState
+from services.health.domain.profile.profile import Profile
+from services.health.domain.usage.closing import StreamTime
 from services.health.storage import accounts, days
 from services.health.storage.accounts import Member, PeerGroup
 from services.health.storage.days import JudgedDay, PeerDay

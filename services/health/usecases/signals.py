@@ -1,7 +1,7 @@
 """Record signals: typed observations from outside usage."""
 
-from services.health.domain.profile import Profile
-from services.health.domain.score import Signal
+from services.health.domain.profile.profile import Profile
+from services.health.domain.score.score import Signal
 from services.health.storage import accounts, signals
 from services.health.usecases.watching import watch_signals
 from shared.contracts.health import SignalRecorded

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from services.health.domain.detector import RATIO_FROM_DAY
-from services.health.domain.profile import Profile
-from services.health.domain.reasons import (
+from services.health.domain.detector.gpr import RATIO_FROM_DAY
+from services.health.domain.profile.profile import Profile
+from services.health.domain.risk.reasons import (
     DropReading,
     SilenceReading,
     signal_risk,
@@ -14,7 +14,7 @@ from services.health.domain.reasons import (
     usage_dip,
     usage_drop,
 )
-from services.health.domain.risk import Finding, RiskRule, Stage
+from services.health.domain.risk.risk import Finding, RiskRule, Stage
 from services.health.storage import days, risks, signals
 from services.health.storage.accounts import Member
 from services.health.usecases.risks import settle

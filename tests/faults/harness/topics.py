@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.health.domain.usage_event import InvalidEvent, Reception, read_cloudevent
+from services.health.domain.usage.event import InvalidEvent, Reception, read_cloudevent
 from shared.bus.tail import tail
 from shared.bus.topics import USAGE_TOPIC
 from shared.contracts.registry import topic_of

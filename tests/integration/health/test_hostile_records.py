@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.health.domain.usage_event import Reception, read_cloudevent
+from services.health.domain.usage.event import Reception, read_cloudevent
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
 from shared.bus.consumer import Batch

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.health.domain.reasons import usage_dip
-from services.health.domain.risk import Stage
+from services.health.domain.risk.reasons import usage_dip
+from services.health.domain.risk.risk import Stage
 from tenure.demo.cast import Backend, Part, customers
 from tenure.demo.history import write_history
 from tenure.demo.script import day_plan

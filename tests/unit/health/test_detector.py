@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.health.domain.detector import (
+from services.health.domain.detector.gpr import (
     SegmentDay,
     accept_new_normal,
     peer_tally,
     seal_day,
 )
-from services.health.domain.detector_state import (
+from services.health.domain.detector.state import (
     FLOATS_PER_ACCOUNT,
     DayTally,
     DetectorState,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.health.domain.detector import SegmentDay, seal_day
-from services.health.domain.detector_state import DayTally, DetectorState, Floats, SegmentState
+from services.health.domain.detector.gpr import SegmentDay, seal_day
+from services.health.domain.detector.state import DayTally, DetectorState, Floats, SegmentState
 from tests.unit.health import plain_gpr
 
 

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from services.health.domain.metrics import Metric, MetricKind
-from services.health.domain.profile import Tiers
-from services.health.domain.profile_parsing import parse_profile
-from services.health.domain.reading import ProfileInvalid
+from services.health.domain.profile.metrics import Metric, MetricKind
+from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.profile.profile import Tiers
+from services.health.domain.profile.reading import ProfileInvalid
 from tests.builders.health import default_document, default_profile
 
 

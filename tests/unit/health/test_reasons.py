@@ -1,7 +1,7 @@
 import pytest
 
-from services.health.domain.profile import Severity, SignalRule
-from services.health.domain.reasons import (
+from services.health.domain.profile.profile import Severity, SignalRule
+from services.health.domain.risk.reasons import (
     DropReading,
     SilenceReading,
     can_monitor,
@@ -13,8 +13,8 @@ from services.health.domain.reasons import (
     usage_dip,
     usage_drop,
 )
-from services.health.domain.risk import Opened, Recovered, Stage, decide
-from services.health.domain.score import Band, Signal, score_account
+from services.health.domain.risk.risk import Opened, Recovered, Stage, decide
+from services.health.domain.score.score import Band, Signal, score_account
 from tests.builders.health import NOW, days_ago, default_profile, evidence
 
 PROFILE = default_profile()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.health.domain.profile import Severity
-from services.health.domain.risk import (
+from services.health.domain.profile.profile import Severity
+from services.health.domain.risk.risk import (
     Opened,
     Recovered,
     Risk,

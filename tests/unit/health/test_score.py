@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.health.domain.score import (
+from services.health.domain.score.score import (
     Band,
     Evidence,
     Observation,
@@ -12,7 +12,7 @@ from services.health.domain.score import (
     band_after,
     score_account,
 )
-from services.health.domain.score import diff as points_between
+from services.health.domain.score.score import diff as points_between
 from tests.builders.health import NOW, days_ago, default_profile, evidence
 
 PROFILE = default_profile()

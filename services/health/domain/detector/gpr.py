@@ -13,14 +13,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.health.domain.detector_state import (
+from services.health.domain.detector.posterior import drop_probability
+from services.health.domain.detector.state import (
     NO_PEERS,
     DayTally,
     DetectorState,
     Floats,
     SegmentState,
 )
-from services.health.domain.posterior import drop_probability
 
 PEERS_FROM_DAY = 14
 NOISE_FROM_DAY = 21

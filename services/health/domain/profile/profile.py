@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 
-from services.health.domain.metrics import Metric
+from services.health.domain.profile.metrics import Metric
 
 
 class Severity(IntEnum):

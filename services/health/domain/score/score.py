@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.health.domain.profile import Dimension, Input, Profile
+from services.health.domain.profile.profile import Dimension, Input, Profile
 
 NEUTRAL = 0.5
 

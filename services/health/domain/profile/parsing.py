@@ -6,8 +6,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
-from services.health.domain.metrics import Metric, MetricKind
-from services.health.domain.profile import (
+from services.health.domain.profile.metrics import Metric, MetricKind
+from services.health.domain.profile.profile import (
     Bands,
     Decay,
     Dimension,
@@ -22,7 +22,7 @@ from services.health.domain.profile import (
     Tiers,
     UsageMilestone,
 )
-from services.health.domain.reading import ProfileInvalid, Section
+from services.health.domain.profile.reading import ProfileInvalid, Section
 
 ANY = 1e12
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.health.domain.profile import Severity
+from services.health.domain.profile.profile import Severity
 
 
 class Status(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
 
-from services.health.domain.profile import (
+from services.health.domain.profile.profile import (
     Decay,
     DipRule,
     DropRule,
@@ -17,8 +17,8 @@ from services.health.domain.profile import (
     SignalRule,
     SilenceRule,
 )
-from services.health.domain.risk import Finding, Reason, RiskRule, Stage
-from services.health.domain.score import Band, Line, Score, Signal
+from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
+from services.health.domain.score.score import Band, Line, Score, Signal
 
 HALF_LIVES_UNTIL_FADED = 2
 SUGGESTIONS = {

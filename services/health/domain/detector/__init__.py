@@ -1,0 +1,1 @@
+"""Did usage really drop? The exponentially weighted Gamma-Poisson usage ratio."""

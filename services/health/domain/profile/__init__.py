@@ -1,0 +1,1 @@
+"""The versioned configuration that decides how accounts are judged, and reading it."""

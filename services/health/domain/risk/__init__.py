@@ -1,0 +1,1 @@
+"""Problems on accounts: the reasons for them, and their life."""

@@ -1,0 +1,1 @@
+"""How healthy is an account, exactly why, and what changed."""

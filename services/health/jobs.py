@@ -10,11 +10,11 @@ from services.health.settings import (
     BACKFILL_SPAN,
     EVENT_GRACE,
     WALL_GRACE,
-    load_profile,
 )
 from services.health.storage import accounts, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_group
 from shared.db.jobs import Job
@@ -22,9 +22,12 @@ from shared.db.transaction import Database, Transaction
 
 
 class Sealer:
-    """Seals the days that are over, and looks only when something may have changed."""
+    """Seals the days that are over, and looks only when something may have changed.
 
-    def __init__(self, profile: Profile) -> None:
+    A peer group is judged by its segment's profile, unless one is given.
+    """
+
+    def __init__(self, profile: Profile | None = None) -> None:
         self._profile = profile
         self._seen: object = None
 
@@ -45,7 +48,8 @@ class Sealer:
                 at = mark and mark.event_time
                 time = StreamTime(tx.now, at, EVENT_GRACE, WALL_GRACE, filling)
                 caused_at = mark.received_at if mark else tx.now
-                await seal_group(tx, group, self._profile, time, caused_at)
+                profile = self._profile or (await PROFILES.current(tx)).for_segment(group.segment)
+                await seal_group(tx, group, profile, time, caused_at)
         self._seen = look
         return False
 
@@ -53,7 +57,7 @@ class Sealer:
 async def refresh_scores(database: Database) -> bool:
     """Score again the accounts that something happened to."""
     async with database.transaction() as tx:
-        return await rescore_some(tx, _PROFILE) > 0
+        return await rescore_some(tx) > 0
 
 
 async def _backfill_since(tx: Transaction) -> datetime | None:
@@ -73,9 +77,7 @@ def _minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-_PROFILE = load_profile()
-
 JOBS = (
-    Job("seal_days", timedelta(milliseconds=250), Sealer(_PROFILE).run),
+    Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
 )

@@ -5,11 +5,9 @@ from fastapi import FastAPI
 from services.health.api import ROUTERS
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, UsageStream
-from services.health.settings import Settings, load_profile
+from services.health.settings import Settings
 from shared.bus.topics import USAGE_TOPIC
 from shared.web.service import Service, Stream, build_service
-
-_PROFILE = load_profile()
 
 SERVICE = Service(
     name="health",
@@ -22,7 +20,7 @@ SERVICE = Service(
             topic=USAGE_TOPIC,
             max_records=5_000,
             fetch_bytes=1024 * 1024,
-            handler=lambda database: UsageStream(database, _PROFILE),
+            handler=UsageStream,
         ),
     ),
 )

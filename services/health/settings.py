@@ -1,5 +1,6 @@
 """Settings of health."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -34,3 +35,9 @@ class Settings(ServiceSettings):
 def load_profile(name: str = "default") -> Profile:
     """Read a shipped profile. Raises `ProfileInvalid`, which says what to change in the file."""
     return parse_profile(yaml.safe_load((_PROFILES / f"{name}.yml").read_text()))
+
+
+@cache
+def shipped_profiles() -> Mapping[str, str]:
+    """Return the text of each shipped profile, by its name."""
+    return {path.stem: path.read_text() for path in sorted(_PROFILES.glob("*.yml"))}

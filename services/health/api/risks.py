@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -10,9 +11,10 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel
 
+from services.health.domain.profile.book import ProfileBook
 from services.health.domain.risk.risk import Risk
-from services.health.settings import load_profile
 from services.health.storage import risks
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.risks import title_of
 from shared.auth.principal import Principal
 from shared.db.transaction import Row
@@ -23,7 +25,6 @@ from shared.web.routing import api_router
 
 router = api_router("/api/v1", tags=["risks"])
 Reader = Annotated[Principal, authorize("health:read")]
-_PROFILE = load_profile()
 
 
 class RiskStatus(StrEnum):
@@ -67,18 +68,21 @@ async def list_risks(
         before=(after["opened_at"], after["id"]) if after else None,
         limit=paging.fetch,
     )
+    book = await PROFILES.current(tx)
     return paging.page(
-        rows, item=_risk, key=lambda row: {"opened_at": row["opened_at"], "id": row["id"]}
+        rows,
+        item=partial(_risk, book),
+        key=lambda row: {"opened_at": row["opened_at"], "id": row["id"]},
     )
 
 
-def _risk(row: Row) -> RiskView:
+def _risk(book: ProfileBook, row: Row) -> RiskView:
     risk = msgspec.convert(row["risk"], Risk)
     return RiskView(
         id=row["id"],
         account_id=row["account_id"],
         reason=str(risk.reason),
-        title=title_of(str(risk.reason), _PROFILE),
+        title=title_of(str(risk.reason), book),
         severity=risk.severity.name.lower(),
         status=RiskStatus(row["status"]),
         explanation=risk.explanation,

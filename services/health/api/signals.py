@@ -8,8 +8,8 @@ from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from services.health.domain.score.score import Signal
-from services.health.settings import load_profile
 from services.health.storage import signals
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.signals import UnknownSignalType, record_signal
 from shared.auth.principal import Principal
 from shared.db.transaction import Row
@@ -23,7 +23,6 @@ router = api_router("/api/v1/accounts", tags=["signals"])
 Reader = Annotated[Principal, authorize("health:read")]
 Writer = Annotated[Principal, authorize("health:write")]
 AccountId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$")]
-_PROFILE = load_profile()
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,7 +78,8 @@ async def create_signal(
     if at > tx.now:
         raise SignalInFuture(f"observed_at {at.isoformat()} is after {tx.now.isoformat()}")
     signal = Signal(body.type, at, body.value)
-    recorded = await record_signal(tx, account_id, signal, _PROFILE, (who.source, body.external_id))
+    profile = await PROFILES.for_account(tx, account_id)
+    recorded = await record_signal(tx, account_id, signal, profile, (who.source, body.external_id))
     return RecordedSignal(id=UUID(recorded) if recorded else None, recorded=recorded is not None)
 
 

@@ -1,11 +1,8 @@
 """What health does when it hears facts of other services."""
 
-from functools import partial
-
-from services.health.domain.profile.profile import Profile
 from services.health.domain.score.score import Signal
-from services.health.settings import load_profile
 from services.health.storage import accounts
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.signals import record_signal
 from shared.bus.listeners import Listener, on
 from shared.contracts.onboarding import AccountChanged, AccountOpened, ContactAdded, ContactLeft
@@ -19,32 +16,28 @@ async def note_account(tx: Transaction, fact: AccountOpened | AccountChanged) ->
     await accounts.upsert(tx, fact.account_id, fact.segment, fact.time_zone)
 
 
-async def note_contact_added(profile: Profile, tx: Transaction, fact: ContactAdded) -> None:
+async def note_contact_added(tx: Transaction, fact: ContactAdded) -> None:
     """Close the risk that the last champion left behind, when there is a new one."""
     if fact.role == _CHAMPION:
-        await _record(profile, tx, fact.account_id, "champion_named")
+        await _record(tx, fact.account_id, "champion_named")
 
 
-async def note_contact_left(profile: Profile, tx: Transaction, fact: ContactLeft) -> None:
+async def note_contact_left(tx: Transaction, fact: ContactLeft) -> None:
     """Open a risk when the last champion leaves."""
     if fact.role == _CHAMPION and fact.last_in_role:
-        await _record(profile, tx, fact.account_id, "champion_left")
+        await _record(tx, fact.account_id, "champion_left")
 
 
-async def _record(profile: Profile, tx: Transaction, account_id: str, signal: str) -> None:
+async def _record(tx: Transaction, account_id: str, signal: str) -> None:
+    profile = await PROFILES.for_account(tx, account_id)
     at = tx.cause.time if tx.cause else tx.now
     origin = ("onboarding", tx.cause.id if tx.cause else None)
     await record_signal(tx, account_id, Signal(signal, at), profile, origin)
 
 
-def make_listeners(profile: Profile) -> tuple[Listener, ...]:
-    """Return what health hears, judged by a profile."""
-    return (
-        on(AccountOpened, note_account),
-        on(AccountChanged, note_account),
-        on(ContactAdded, partial(note_contact_added, profile)),
-        on(ContactLeft, partial(note_contact_left, profile)),
-    )
-
-
-LISTENERS = make_listeners(load_profile())
+LISTENERS: tuple[Listener, ...] = (
+    on(AccountOpened, note_account),
+    on(AccountChanged, note_account),
+    on(ContactAdded, note_contact_added),
+    on(ContactLeft, note_contact_left),
+)

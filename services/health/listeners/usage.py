@@ -23,6 +23,7 @@ from services.health.storage import intake, usage
 from services.health.storage.intake import Rejection
 from services.health.storage.watermarks import Seen
 from services.health.usecases.counting import count_usage, note_watermarks
+from services.health.usecases.profiles import PROFILES
 from shared.bus.consumer import Batch, Record
 from shared.bus.dispatcher import dead_letter_of
 from shared.bus.retry import GiveUp
@@ -70,9 +71,9 @@ class _Read:
 
 
 class UsageStream:
-    """Counts the usage events of whole batches."""
+    """Counts the usage events of whole batches; milestones are those of the profiles in force."""
 
-    def __init__(self, database: Database, profile: Profile) -> None:
+    def __init__(self, database: Database, profile: Profile | None = None) -> None:
         self._database = database
         self._profile = profile
         self._prepared: date | None = None
@@ -95,7 +96,8 @@ class UsageStream:
     async def _save(self, tx: Transaction, read: _Read) -> int:
         if self._prepared != tx.now.date():
             await usage.prepare_days(tx)
-        counted = await count_usage(tx, read.arrivals, self._profile) if read.arrivals else 0
+        judge = self._profile or await PROFILES.current(tx)
+        counted = await count_usage(tx, read.arrivals, judge) if read.arrivals else 0
         await note_watermarks(tx, read.latest)
         await intake.add_rejections(tx, read.rejections)
         for record, why in read.poison:

@@ -1,12 +1,15 @@
 """Accounts as health knows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import RowMapping
 
 from shared.db.transaction import Transaction
+
+DEFAULT_SEGMENT = "smb"
+"""The segment of an account that nobody told us of."""
 
 
 class Member(NamedTuple):
@@ -60,6 +63,16 @@ async def get(tx: Transaction, account_id: str) -> RowMapping | None:
     return await tx.fetch_one(
         "SELECT * FROM accounts WHERE account_id = :account_id", account_id=account_id
     )
+
+
+async def segments(tx: Transaction, account_ids: Sequence[str]) -> Mapping[str, str]:
+    """Return the segments of the accounts that are known."""
+    rows = await tx.fetch_all(
+        "SELECT account_id, segment FROM accounts "
+        "WHERE account_id = ANY(CAST(:account_ids AS text[]))",
+        account_ids=list(account_ids),
+    )
+    return {row["account_id"]: row["segment"] for row in rows}
 
 
 async def peer_groups(tx: Transaction) -> Sequence[PeerGroup]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.counting import Arrival, count
 from services.health.settings import EVENT_GRACE
@@ -11,7 +12,9 @@ from shared.contracts.health import UsageMilestoneReached
 from shared.db.transaction import Transaction
 
 
-async def count_usage(tx: Transaction, arrivals: Sequence[Arrival], profile: Profile) -> int:
+async def count_usage(
+    tx: Transaction, arrivals: Sequence[Arrival], profile: Profile | ProfileBook
+) -> int:
     """Count the events that were not counted before; return how many there were."""
     unique = {arrival.key: arrival for arrival in arrivals}
     fresh = await usage.claim(tx, list(unique.values()))
@@ -30,7 +33,9 @@ async def note_watermarks(tx: Transaction, latest: Mapping[str, Seen]) -> None:
         await watermarks.note(tx, latest, EVENT_GRACE)
 
 
-async def _reach_milestones(tx: Transaction, counted: Sequence[Arrival], profile: Profile) -> None:
+async def _reach_milestones(
+    tx: Transaction, counted: Sequence[Arrival], profile: Profile | ProfileBook
+) -> None:
     for milestone in profile.milestones:
         users = [
             (a.account_id, a.user_id)

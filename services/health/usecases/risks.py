@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile
 from services.health.domain.risk.risk import (
     Decision,
@@ -91,9 +92,11 @@ def _recovered(risk_id: UUID, risk: Risk) -> RiskRecovered:
     )
 
 
-def title_of(reason: str, profile: Profile) -> str:
-    """Return what a reason is called in a headline."""
-    for rule in profile.signal_rules:
-        if rule.reason == reason:
-            return rule.title
-    return _TITLES[Reason(reason)]
+def title_of(reason: str, profile: Profile | ProfileBook) -> str:
+    """Return what a reason is called in a headline.
+
+    A risk may outlive the rule that opened it; then its reason in words is its title.
+    """
+    if reason in _TITLES:
+        return _TITLES[Reason(reason)]
+    return profile.title(reason) or reason.replace("_", " ").capitalize()

@@ -7,6 +7,7 @@ from services.health.domain.risk.reasons import low_score, low_score_risk_rule
 from services.health.domain.score.score import Evidence, Observation, band_after, score_account
 from services.health.storage import accounts, days, scores, signals
 from services.health.storage.scores import Scored, profile_label
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.risks import settle
 from services.health.usecases.watching import watch_signals
 from shared.contracts.health import ScoreChanged
@@ -20,10 +21,12 @@ _AT_ONCE = 20
 _METRIC_INPUTS = {days.EVENTS: "usage_ratio", days.ACTIVE_USERS: "active_users_ratio"}
 
 
-async def rescore_some(tx: Transaction, profile: Profile) -> int:
-    """Score the accounts that wait the longest; return how many."""
+async def rescore_some(tx: Transaction) -> int:
+    """Score the accounts that wait the longest, each by its profile; return how many."""
     rows = await accounts.claim_rescore(tx, _AT_ONCE)
+    profiles = await PROFILES.for_accounts(tx, [row["account_id"] for row in rows])
     for row in sorted(rows, key=lambda row: str(row["account_id"])):
+        profile = profiles[row["account_id"]]
         caused_at = row["caused_at"] or tx.now
         await rescore(tx, row["account_id"], profile, caused_at)
         await watch_signals(tx, row["account_id"], profile, caused_at)

@@ -5,7 +5,7 @@ group (late events, or first seen later) is rebuilt from its daily counts with t
 that were stored, so its past never depends on when it is looked at.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -18,6 +18,7 @@ from services.health.domain.usage.closing import StreamTime
 from services.health.storage import accounts, days
 from services.health.storage.accounts import Member, PeerGroup
 from services.health.storage.days import JudgedDay, PeerDay
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.watching import watch_sealed
 from shared.contracts.health import UsageRolledUp
 from shared.db.transaction import Transaction
@@ -223,8 +224,20 @@ async def _finish(tx: Transaction, done: Pass, members: Mapping[str, Member]) ->
             for row in done.judged
             if row.metric == days.EVENTS and row.day == through
         }
-        watched = [members[account_id] for account_id in ids]
-        await watch_sealed(tx, watched, judged, done.profile, done.caused_at)
+        for profile, watched in await _by_profile(tx, ids):
+            them = [members[account_id] for account_id in watched]
+            await watch_sealed(tx, them, judged, profile, done.caused_at)
+
+
+async def _by_profile(
+    tx: Transaction, ids: Sequence[str]
+) -> Iterable[tuple[Profile, Sequence[str]]]:
+    """Split accounts of a group: one that is landing may be judged by another profile."""
+    watched: dict[str, list[str]] = {}
+    profiles = await PROFILES.for_accounts(tx, ids)
+    for account_id in ids:
+        watched.setdefault(profiles[account_id].name, []).append(account_id)
+    return [(profiles[them[0]], them) for _, them in sorted(watched.items())]
 
 
 async def _announce(tx: Transaction, done: Pass, ids: Sequence[str], through: date) -> None:

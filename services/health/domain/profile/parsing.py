@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
-from services.health.domain.profile.metrics import Metric, MetricKind
+from services.health.domain.profile.metrics import read_metric
 from services.health.domain.profile.profile import (
     Bands,
     Decay,
@@ -22,9 +21,11 @@ from services.health.domain.profile.profile import (
     Tiers,
     UsageMilestone,
 )
-from services.health.domain.profile.reading import ProfileInvalid, Section
+from services.health.domain.profile.reading import ProfileInvalid, Section, check_name
+from services.health.domain.profile.selection import read_applies_to
 
 ANY = 1e12
+LATEST_VERSION = 1_000_000_000
 
 
 def parse_profile(document: Mapping[str, Any]) -> Profile:
@@ -33,15 +34,17 @@ def parse_profile(document: Mapping[str, Any]) -> Profile:
     Raises ProfileInvalid, which names the path of the first mistake and says what to write.
     """
     top = Section.of("", document).only(
-        "name", "version", "coverage_floor", "bands", "metrics", "dimensions",
+        "name", "version", "applies_to", "coverage_floor", "bands", "metrics", "dimensions",
         "signal_rules", "silence", "drop", "dip", "low_score", "milestones",
     )  # fmt: skip
+    name = check_name("name", top.text("name"))
     return Profile(
-        name=top.text("name"),
-        version=top.whole("version", 1),
+        name=name,
+        version=top.whole("version", 1, high=LATEST_VERSION),
+        applies_to=read_applies_to(name, top.section("applies_to")),
         coverage_floor=top.number("coverage_floor", 0, 1, 0.5),
         bands=_bands(top.section("bands")),
-        metrics=tuple(_metric(name, one) for name, one in top.section("metrics").sections()),
+        metrics=tuple(read_metric(key, one) for key, one in top.section("metrics").sections()),
         dimensions=_dimensions(top.section("dimensions")),
         signal_rules=tuple(_rule(name, r) for name, r in top.section("signal_rules").sections()),
         silence=_silence(top.section("silence")),
@@ -63,23 +66,6 @@ def _bands(section: Section) -> Bands:
             f"{section.at('watch_below')}: write a number above at_risk_below ({at_risk:g})"
         )
     return Bands(at_risk, watch, section.number("leave_margin", 0, 50, 5))
-
-
-def _metric(name: str, section: Section) -> Metric:
-    section.only("kind", "events", "property")
-    kind = MetricKind(_choice(section, "kind", MetricKind))
-    if (kind is MetricKind.SUM) != section.has("property"):
-        raise ProfileInvalid(f"{section.at('property')}: name one for kind sum, and for no other")
-    named = section.text("property") if section.has("property") else None
-    return Metric(name, kind, section.texts("events"), named)
-
-
-def _choice(section: Section, key: str, choices: type[StrEnum], default: str | None = None) -> str:
-    value = section.text(key, default)
-    if value not in {choice.value for choice in choices}:
-        listed = ", ".join(choice.value for choice in choices)
-        raise ProfileInvalid(f"{section.at(key)}: write one of {listed}, not {value!r}")
-    return value
 
 
 def _dimensions(section: Section) -> tuple[Dimension, ...]:
@@ -162,7 +148,7 @@ def _rule(reason: str, section: Section) -> SignalRule:
         "signal", "title", "severity", "count", "window_days", "cool_down_days",
         "decay", "half_life_days", "closed_by",
     )  # fmt: skip
-    decay = Decay(_choice(section, "decay", Decay, Decay.HALF_LIFE))
+    decay = Decay(section.choice("decay", Decay, Decay.HALF_LIFE))
     fades = decay is Decay.HALF_LIFE
     return SignalRule(
         signal=section.text("signal", reason),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import IntEnum, StrEnum
 
 from services.health.domain.profile.metrics import Metric
+from services.health.domain.profile.selection import EVERYONE, AppliesTo
 
 
 class Severity(IntEnum):
@@ -176,3 +177,13 @@ class Profile:
     dip: DipRule
     low_score: LowScoreRule
     milestones: tuple[UsageMilestone, ...]
+    applies_to: AppliesTo = EVERYONE
+
+    @property
+    def label(self) -> str:
+        """Name and version, as every decision names it."""
+        return f"{self.name}@{self.version}"
+
+    def title(self, reason: str) -> str | None:
+        """Return what a reason of a fast rule is called in a headline."""
+        return next((rule.title for rule in self.signal_rules if rule.reason == reason), None)

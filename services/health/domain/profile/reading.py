@@ -1,7 +1,9 @@
 """Reading a nested mapping so that every mistake names its path and what to do about it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from shared.kernel.errors import Invalid
@@ -9,6 +11,18 @@ from shared.kernel.errors import Invalid
 
 class ProfileInvalid(Invalid):
     """The health profile cannot be used as written."""
+
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
+
+
+def check_name(path: str, name: str) -> str:
+    """Return a name that can be part of a URL. Raises ProfileInvalid."""
+    if not _NAME.fullmatch(name):
+        raise ProfileInvalid(
+            f"{path}: write a name of up to 60 lower-case letters, digits, _ and -, not {name!r}"
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +78,23 @@ class Section:
             )
         return float(value)
 
-    def whole(self, key: str, low: int, default: int | None = None) -> int:
-        """Read a whole number, at least low."""
+    def whole(self, key: str, low: int, default: int | None = None, high: int | None = None) -> int:
+        """Read a whole number, at least low and at most high."""
         value = self.values.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise ProfileInvalid(
                 f"{self.at(key)}: write a whole number of at least {low}, not {value!r}"
             )
+        if high is not None and value > high:
+            raise ProfileInvalid(f"{self.at(key)}: write at most {high}, not {value!r}")
+        return value
+
+    def choice(self, key: str, choices: type[StrEnum], default: str | None = None) -> str:
+        """Read one of the named values."""
+        value = self.text(key, default)
+        if value not in {choice.value for choice in choices}:
+            listed = ", ".join(choice.value for choice in choices)
+            raise ProfileInvalid(f"{self.at(key)}: write one of {listed}, not {value!r}")
         return value
 
     def text(self, key: str, default: str | None = None) -> str:

@@ -11,9 +11,11 @@ from services.health.settings import (
     EVENT_GRACE,
     WALL_GRACE,
 )
-from services.health.storage import accounts, usage, watermarks
+from services.health.storage import accounts, metrics, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
+from services.health.usecases.activation import roll_out
+from services.health.usecases.backfilling import fill_some
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_group
@@ -60,6 +62,25 @@ async def refresh_scores(database: Database) -> bool:
         return await rescore_some(tx) > 0
 
 
+async def roll_out_profiles(database: Database) -> bool:
+    """Have accounts scored by the profile that changed, a few at a time."""
+    async with database.transaction() as tx:
+        return await roll_out(tx)
+
+
+async def fill_metrics(database: Database) -> bool:
+    """Fill the history of metrics that a profile added."""
+    async with database.transaction() as tx:
+        return await fill_some(tx)
+
+
+async def count_metrics(database: Database) -> bool:
+    """Count how many accounts each metric covers."""
+    async with database.transaction() as tx:
+        await metrics.summarise(tx)
+    return False
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -80,4 +101,7 @@ def _minute(moment: datetime) -> datetime:
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
+    Job("roll_out_profiles", timedelta(seconds=1), roll_out_profiles),
+    Job("fill_metrics", timedelta(seconds=1), fill_metrics),
+    Job("count_metrics", timedelta(seconds=30), count_metrics),
 )

@@ -99,6 +99,32 @@ class RiskRecovered(Fact):
     recovered_at: datetime
 
 
+class ProfileActivated(Fact):
+    """A version of a health profile judges accounts from now on.
+
+    A profile concerns many accounts: ``account_id`` is ``profile:<name>``, so that its changes
+    keep their order.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.health.profile_activated.v1"
+    profile: str
+    previous: str | None = Field(
+        default=None, description="The version it replaces, if one was active."
+    )
+    activated_by: str = Field(description="Name of the API key, or of the command's user.")
+
+
+class ProfileRetired(Fact):
+    """A health profile judges nobody any more; its accounts fall to the next best one.
+
+    ``account_id`` is ``profile:<name>``.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.health.profile_retired.v1"
+    profile: str
+    retired_by: str = Field(description="Name of the API key that did it.")
+
+
 FACTS: tuple[type[Fact], ...] = (
     GroupIdentified,
     UsageRolledUp,
@@ -108,4 +134,6 @@ FACTS: tuple[type[Fact], ...] = (
     RiskOpened,
     RiskWorsened,
     RiskRecovered,
+    ProfileActivated,
+    ProfileRetired,
 )

@@ -40,6 +40,7 @@ CREATE TABLE profile_rollouts (
     started_at  timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,
     finished_at timestamptz,
+    segments    text[],
     reached     text COLLATE "C" NOT NULL DEFAULT '',
     marked      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (name, version, started_at)
@@ -73,6 +74,11 @@ CREATE TABLE metric_latest (
     PRIMARY KEY (account_id, metric)
 ) WITH (fillfactor = 80);
 
+CREATE TABLE event_names (
+    name      text COLLATE "C" PRIMARY KEY,
+    last_day  date NOT NULL
+);
+
 CREATE TABLE metric_summaries (
     metric        text COLLATE "C" PRIMARY KEY,
     accounts      bigint NOT NULL,
@@ -86,8 +92,6 @@ CREATE TABLE metric_backfills (
     version        int NOT NULL,
     metric         text COLLATE "C" NOT NULL,
     state          text NOT NULL,
-    first_day      date NOT NULL,
-    last_day       date NOT NULL,
     reached        text COLLATE "C" NOT NULL DEFAULT '',
     accounts_done  bigint NOT NULL DEFAULT 0,
     accounts_total bigint NOT NULL,

@@ -76,3 +76,12 @@ def _plain(value: object) -> Mapping[str, Any]:
         return msgspec.json.decode(msgspec.json.encode(value), type=dict[str, Any])
     except (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError) as error:
         raise ProfileInvalid(f"this cannot be kept as JSON: {error}") from None
+
+
+def summary_of(profile: Profile) -> Mapping[str, Any]:
+    """Return what was read from a profile: every setting, with its default where none is written.
+
+    Spans of time are ISO 8601 durations, severities run from 1, low, to 4, critical.
+    """
+    summary: Mapping[str, Any] = msgspec.to_builtins(profile, order="deterministic")
+    return summary

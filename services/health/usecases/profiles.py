@@ -6,12 +6,14 @@ from functools import cache
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
+from services.health.domain.profile.reading import ProfileInvalid
+from services.health.domain.profile.selection import DEFAULT
 from services.health.domain.profile.standing import Standing
-from services.health.settings import shipped_profiles
+from services.health.settings import load_profile, shipped_profiles
 from services.health.storage import accounts, profiles, standing
 from services.health.storage.profiles import Revision
 from services.health.usecases.documents import Document, read_document
-from shared.db.transaction import Transaction
+from shared.db.transaction import Row, Transaction
 from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
@@ -37,8 +39,7 @@ class Profiles:
             found = await ship_profiles(tx)
         known = self._known
         if known is None or known[0] != found.revision:
-            rows = await profiles.active(tx)
-            known = (found.revision, ProfileBook(tuple(parse_profile(r["document"]) for r in rows)))
+            known = (found.revision, _book(await profiles.active(tx)))
             self._known = known
         return known[1]
 
@@ -64,6 +65,20 @@ class Profiles:
 
 
 PROFILES = Profiles()
+
+
+def _book(rows: Sequence[Row]) -> ProfileBook:
+    """Return the book; a version this software cannot read any more must not stop everything."""
+    read = []
+    for row in rows:
+        try:
+            read.append(parse_profile(row["document"]))
+        except ProfileInvalid as error:
+            label = f"{row['name']}@{row['version']}"
+            log.error("profile_unreadable", profile=label, error=error.detail)  # noqa: TRY400
+    if not any(one.name == DEFAULT for one in read):
+        read.append(load_profile())
+    return ProfileBook(tuple(read))
 
 
 async def ship_profiles(tx: Transaction) -> Revision:

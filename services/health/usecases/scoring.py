@@ -1,5 +1,6 @@
 """Score accounts again when something that counts has changed."""
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
 from services.health.domain.profile.profile import Profile
@@ -7,6 +8,7 @@ from services.health.domain.risk.reasons import low_score, low_score_risk_rule
 from services.health.domain.score.score import Evidence, Observation, band_after, score_account
 from services.health.storage import accounts, days, scores, signals
 from services.health.storage.scores import Scored, profile_label
+from services.health.usecases.metrics import observations
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.risks import settle
 from services.health.usecases.watching import watch_signals
@@ -25,17 +27,28 @@ async def rescore_some(tx: Transaction) -> int:
     """Score the accounts that wait the longest, each by its profile; return how many."""
     rows = await accounts.claim_rescore(tx, _AT_ONCE)
     profiles = await PROFILES.for_accounts(tx, [row["account_id"] for row in rows])
+    measured = await observations(tx, profiles)
     for row in sorted(rows, key=lambda row: str(row["account_id"])):
         profile = profiles[row["account_id"]]
         caused_at = row["caused_at"] or tx.now
-        await rescore(tx, row["account_id"], profile, caused_at)
+        known = measured.get(row["account_id"], {})
+        await rescore(tx, row["account_id"], profile, caused_at, known)
         await watch_signals(tx, row["account_id"], profile, caused_at)
     return len(rows)
 
 
-async def rescore(tx: Transaction, account_id: str, profile: Profile, caused_at: datetime) -> None:
-    """Compute an account's score, keep it, and say it when it moved."""
-    evidence = await _evidence(tx, account_id)
+async def rescore(
+    tx: Transaction,
+    account_id: str,
+    profile: Profile,
+    caused_at: datetime,
+    measured: Mapping[str, Observation],
+) -> None:
+    """Compute an account's score, keep it, and say it when it moved.
+
+    ``measured`` are the account's metrics by name.
+    """
+    evidence = await _evidence(tx, account_id, measured)
     score = score_account(profile, evidence, tx.now)
     before = await scores.latest(tx, account_id)
     band = band_after(before.band if before else None, score.value, score.coverage, profile)
@@ -64,19 +77,21 @@ def _say(tx: Transaction, account_id: str, before: Scored | None, after: Scored)
     )
 
 
-async def _evidence(tx: Transaction, account_id: str) -> Evidence:
+async def _evidence(
+    tx: Transaction, account_id: str, measured: Mapping[str, Observation]
+) -> Evidence:
     row = await accounts.get(tx, account_id)
-    observations: dict[str, Observation] = {}
+    observed = dict(measured)
     if row is not None and row["last_active_at"] is not None:
         zone = zone_of(row["time_zone"])
         for metric, judged in (await days.latest_judged(tx, account_id)).items():
-            observations[_METRIC_INPUTS[metric]] = Observation(
+            observed[_METRIC_INPUTS[metric]] = Observation(
                 value=judged.ratio,
                 at=day_ends(judged.day, zone),
                 baseline=f"{judged.mu:.1f} expected on {judged.day}, {judged.y:g} seen",
             )
-        observations["days_since_activity"] = _silence(row, zone, tx.now)
-    return Evidence(observations, await signals.recent(tx, account_id))
+        observed["days_since_activity"] = _silence(row, zone, tx.now)
+    return Evidence(observed, await signals.recent(tx, account_id))
 
 
 def _silence(row: Row, zone: tzinfo, now: datetime) -> Observation:

@@ -12,6 +12,9 @@ from shared.kernel.errors import Invalid
 class ProfileInvalid(Invalid):
     """The health profile cannot be used as written."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, path=detail.partition(": ")[0])
+
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 

@@ -1,0 +1,1 @@
+"""Metrics: what the usage of a window of days amounts to."""

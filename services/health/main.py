@@ -6,6 +6,7 @@ from services.health.api import ROUTERS
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, UsageStream
 from services.health.settings import Settings
+from services.health.usecases.profiles import PROFILES
 from shared.bus.topics import USAGE_TOPIC
 from shared.web.service import Service, Stream, build_service
 
@@ -20,7 +21,7 @@ SERVICE = Service(
             topic=USAGE_TOPIC,
             max_records=5_000,
             fetch_bytes=1024 * 1024,
-            handler=UsageStream,
+            handler=lambda database: UsageStream(database, sums=PROFILES.sums),
         ),
     ),
 )

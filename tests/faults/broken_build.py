@@ -5,20 +5,19 @@ the table of counted ids disabled: both say "new" to everything. The checker mus
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from services.health.domain.usage.counting import Arrival
-from services.health.storage import usage
+from services.health.storage import usage_ids
+from services.health.storage.usage_ids import ClosedDays
 from shared.contracts.event import Event
 from shared.db import inbox
 from shared.db.transaction import Transaction
 from tenure.cli.app import main
 
-_honest_claim, _honest_usage_claim = inbox.claim, usage.claim
+_honest_claim, _honest_usage_claim = inbox.claim, usage_ids.claim
 
 
 async def claim_anything(tx: Transaction, event: Event) -> bool:
@@ -27,13 +26,13 @@ async def claim_anything(tx: Transaction, event: Event) -> bool:
     return True
 
 
-async def claim_any_usage(tx: Transaction, arrivals: Sequence[Arrival]) -> set[UUID]:
+async def claim_any_usage(tx: Transaction, keys: Iterable[bytes], closed: ClosedDays) -> set[bytes]:
     """Write the ids as always, and take every event for a new one."""
-    await _honest_usage_claim(tx, arrivals)
-    return {arrival.key for arrival in arrivals}
+    await _honest_usage_claim(tx, keys, closed)
+    return set()
 
 
 if __name__ == "__main__":
     inbox.claim = claim_anything
-    usage.claim = claim_any_usage
+    usage_ids.claim = claim_any_usage
     main()

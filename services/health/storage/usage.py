@@ -1,68 +1,21 @@
-"""Usage counts, and the ids that make them exact."""
+"""Usage counts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from uuid import UUID
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
-from services.health.domain.usage.counting import Arrival, Counts
+from services.health.domain.usage.counting import Cell, Counts, SumCell
+from services.health.storage.accounts import PeerGroup
 from shared.db.transaction import Transaction
 
-DAYS_KEPT = 8
-_DAYS_AHEAD = 2
 
-
-async def claim(tx: Transaction, arrivals: Sequence[Arrival]) -> set[UUID]:
-    """Remember events by (source, id); return the keys that were not known before.
-
-    Ids are kept by the day they were received on and looked for in all days that are kept, so
-    an event sent again counts once whatever its event time says.
-    """
-    # Each key is one index probe per kept day; a hash join would read those days whole.
-    for method in ("hashjoin", "mergejoin", "seqscan"):
-        await tx.execute(f"SET LOCAL enable_{method} = off")
-    first, last = _kept_days(tx.now)
+async def groups(tx: Transaction, account_ids: Iterable[str]) -> Mapping[str, PeerGroup]:
+    """Return the peer groups of the accounts that are known."""
     rows = await tx.fetch_all(
-        "INSERT INTO usage_ids (day, key) "
-        "SELECT e.day, e.key FROM unnest(CAST(:days AS date[]), CAST(:keys AS uuid[])) "
-        "AS e(day, key) "
-        "WHERE NOT EXISTS (SELECT 1 FROM usage_ids AS u WHERE u.key = e.key) "
-        "ORDER BY e.key ON CONFLICT DO NOTHING RETURNING key",
-        days=[min(last, max(first, a.received_at.date())) for a in arrivals],
-        keys=[a.key for a in arrivals],
-    )
-    return {row["key"] for row in rows}
-
-
-async def prepare_days(tx: Transaction) -> None:
-    """Make the partitions of the days ahead, and drop those past the window, whole."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('usage_ids'))")
-    first, last = _kept_days(tx.now)
-    present = {
-        row["name"]
-        for row in await tx.fetch_all(
-            "SELECT c.relname AS name FROM pg_inherits AS i JOIN pg_class AS c "
-            "ON c.oid = i.inhrelid WHERE i.inhparent = CAST('usage_ids' AS regclass)"
-        )
-    }
-    wanted = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    for day in wanted:
-        if _partition(day) not in present:
-            await tx.execute(
-                f"CREATE TABLE IF NOT EXISTS {_partition(day)} PARTITION OF usage_ids "
-                f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-            )
-    for name in sorted(present - {_partition(day) for day in wanted}):
-        await tx.execute(f"DROP TABLE {name}")
-
-
-async def zones(tx: Transaction, account_ids: Iterable[str]) -> Mapping[str, str]:
-    """Return the time zones of the accounts that are known."""
-    rows = await tx.fetch_all(
-        "SELECT account_id, time_zone FROM accounts "
+        "SELECT account_id, segment, time_zone FROM accounts "
         "WHERE account_id = ANY(CAST(:account_ids AS text[]))",
         account_ids=list(account_ids),
     )
-    return {row["account_id"]: row["time_zone"] for row in rows}
+    return {row["account_id"]: PeerGroup(row["segment"], row["time_zone"]) for row in rows}
 
 
 async def add(tx: Transaction, counts: Counts) -> None:
@@ -76,6 +29,7 @@ async def add(tx: Transaction, counts: Counts) -> None:
         await _note_backfill(tx)
     await _add_rows(tx, "usage_daily", "name", counts.events)
     await _add_rows(tx, "usage_users", "user_id", counts.users)
+    await _add_sums(tx, counts.sums)
 
 
 async def last_backfill(tx: Transaction) -> datetime | None:
@@ -112,6 +66,17 @@ async def add_milestone_users(
     return {row["account_id"]: row["users"] for row in rows}
 
 
+async def reached(tx: Transaction, milestone: str, account_ids: Iterable[str]) -> set[str]:
+    """Return which of some accounts reached a milestone before."""
+    rows = await tx.fetch_all(
+        "SELECT account_id FROM milestones WHERE milestone = :milestone "
+        "AND account_id = ANY(CAST(:account_ids AS text[]))",
+        milestone=milestone,
+        account_ids=list(account_ids),
+    )
+    return {row["account_id"] for row in rows}
+
+
 async def reach_milestone(tx: Transaction, account_id: str, milestone: str) -> None:
     """Remember that an account reached a milestone."""
     await tx.execute(
@@ -121,15 +86,6 @@ async def reach_milestone(tx: Transaction, account_id: str, milestone: str) -> N
         milestone=milestone,
         now=tx.now,
     )
-
-
-def _kept_days(now: datetime) -> tuple[date, date]:
-    today = now.date()
-    return today - timedelta(days=DAYS_KEPT), today + timedelta(days=_DAYS_AHEAD)
-
-
-def _partition(day: date) -> str:
-    return f"usage_ids_{day:%Y%m%d}"
 
 
 async def _note_backfill(tx: Transaction) -> None:
@@ -167,9 +123,7 @@ async def _touch_accounts(tx: Transaction, counts: Counts) -> None:
     )
 
 
-async def _add_rows(
-    tx: Transaction, table: str, column: str, counts: Mapping[tuple[str, date, str], int]
-) -> None:
+async def _add_rows(tx: Transaction, table: str, column: str, counts: Mapping[Cell, int]) -> None:
     rows = sorted(counts.items())
     if not rows:
         return
@@ -182,4 +136,23 @@ async def _add_rows(
         days=[key[1] for key, _ in rows],
         names=[key[2] for key, _ in rows],
         ns=[n for _, n in rows],
+    )
+
+
+async def _add_sums(tx: Transaction, sums: Mapping[SumCell, tuple[float, int]]) -> None:
+    rows = sorted(sums.items())
+    if not rows:
+        return
+    await tx.execute(
+        "INSERT INTO usage_sums AS t (account_id, day, name, property, total, n) "
+        "SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:days AS date[]), "
+        "CAST(:names AS text[]), CAST(:properties AS text[]), CAST(:totals AS float8[]), "
+        "CAST(:ns AS bigint[])) ON CONFLICT (account_id, day, name, property) "
+        "DO UPDATE SET total = t.total + EXCLUDED.total, n = t.n + EXCLUDED.n",
+        ids=[cell[0] for cell, _ in rows],
+        days=[cell[1] for cell, _ in rows],
+        names=[cell[2] for cell, _ in rows],
+        properties=[cell[3] for cell, _ in rows],
+        totals=[total for _, (total, _) in rows],
+        ns=[n for _, (_, n) in rows],
     )

@@ -9,12 +9,8 @@ from shared.db.transaction import Transaction
 
 _NOTE = """
 INSERT INTO watermarks AS w (segment, time_zone, partition, event_time, received_at)
-SELECT a.segment, a.time_zone, e.partition, max(least(e.event_time, e.received_at)),
-       (array_agg(e.received_at ORDER BY e.event_time DESC))[1]
-FROM unnest(CAST(:ids AS text[]), CAST(:partitions AS int[]), CAST(:times AS timestamptz[]),
-            CAST(:received AS timestamptz[])) AS e(account_id, partition, event_time, received_at)
-JOIN accounts AS a USING (account_id)
-GROUP BY a.segment, a.time_zone, e.partition ORDER BY a.segment, a.time_zone, e.partition
+SELECT * FROM unnest(CAST(:segments AS text[]), CAST(:zones AS text[]), CAST(:partitions AS int[]),
+                     CAST(:times AS timestamptz[]), CAST(:received AS timestamptz[]))
 ON CONFLICT (segment, time_zone, partition) DO UPDATE SET event_time = EXCLUDED.event_time,
     received_at = CASE
         WHEN ((w.event_time - CAST(:grace AS interval)) AT TIME ZONE w.time_zone)::date
@@ -45,8 +41,10 @@ class Watermark(NamedTuple):
     received_at: datetime
 
 
-async def note(tx: Transaction, latest: Mapping[str, Seen], grace: timedelta) -> None:
-    """Move the watermarks of the accounts' groups forward.
+async def note(
+    tx: Transaction, latest: Mapping[tuple[PeerGroup, int], Watermark], grace: timedelta
+) -> None:
+    """Move the watermarks of groups forward, partition by partition.
 
     A group has its own: one backend that is ahead, or that catches up with last week, closes no
     days of customers it knows nothing of. An event counts as no later than its reception, so a
@@ -56,10 +54,11 @@ async def note(tx: Transaction, latest: Mapping[str, Seen], grace: timedelta) ->
     rows = sorted(latest.items())
     await tx.execute(
         _NOTE,
-        ids=[account_id for account_id, _ in rows],
-        partitions=[seen.partition for _, seen in rows],
-        times=[seen.event_time for _, seen in rows],
-        received=[seen.received_at for _, seen in rows],
+        segments=[group.segment for (group, _), _ in rows],
+        zones=[group.time_zone for (group, _), _ in rows],
+        partitions=[partition for (_, partition), _ in rows],
+        times=[min(mark.event_time, mark.received_at) for _, mark in rows],
+        received=[mark.received_at for _, mark in rows],
         grace=grace,
     )
 

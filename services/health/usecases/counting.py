@@ -1,47 +1,110 @@
 """Count usage events, exactly once."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile
-from services.health.domain.usage.counting import Arrival, count
+from services.health.domain.usage.counting import Arrivals, Counts, count, tally
 from services.health.settings import EVENT_GRACE
-from services.health.storage import usage, watermarks
-from services.health.storage.watermarks import Seen
+from services.health.storage import raw, usage, usage_ids, watermarks
+from services.health.storage.accounts import PeerGroup
+from services.health.storage.usage_ids import ClosedDays
+from services.health.storage.watermarks import Seen, Watermark
 from shared.contracts.health import UsageMilestoneReached
 from shared.db.transaction import Transaction
 
+_NEWCOMERS = PeerGroup("smb", "UTC")
+"""The group of an account that nobody has described yet: the defaults of its row."""
 
-async def count_usage(
-    tx: Transaction, arrivals: Sequence[Arrival], profile: Profile | ProfileBook
-) -> int:
-    """Count the events that were not counted before; return how many there were."""
-    unique = {arrival.key: arrival for arrival in arrivals}
-    fresh = await usage.claim(tx, list(unique.values()))
-    counted = [arrival for key, arrival in unique.items() if key in fresh]
-    if not counted:
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What counting goes by: the profile, the days that are closed, and whether raw is kept."""
+
+    profile: Profile | ProfileBook
+    closed: ClosedDays
+    keeps_raw: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A batch as it was read: its events, and the JSON texts they stood in, in one order."""
+
+    arrivals: Arrivals
+    values: Sequence[bytes]
+    latest: Mapping[str, Seen]
+
+
+async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> int:
+    """Count the events that were not counted before; return how many there were.
+
+    While the database looks for the ids, the batch is added up as if all of them were new.
+    """
+    arrivals = batch.arrivals
+    if not len(arrivals):
         return 0
-    zones = await usage.zones(tx, {arrival.account_id for arrival in counted})
-    await usage.add(tx, count(counted, zones))
-    await _reach_milestones(tx, counted, profile)
-    return len(counted)
+    groups = await usage.groups(tx, arrivals.received)
+    zones = {account: g.time_zone for account, g in groups.items() if g.time_zone != "UTC"}
+    known, all_of_it = await asyncio.gather(
+        usage_ids.claim(tx, arrivals.keys, by.closed), asyncio.to_thread(tally, arrivals, zones)
+    )
+    skipped = _places(arrivals, known)
+    counted = len(arrivals) - len(skipped)
+    if counted:
+        counts = count(arrivals, zones, skipped, all_of_it)
+        await _save(tx, batch, counts, (skipped, zones), by)
+    await _note_watermarks(tx, batch.latest, groups)
+    return counted
 
 
-async def note_watermarks(tx: Transaction, latest: Mapping[str, Seen]) -> None:
+def _places(arrivals: Arrivals, known: Collection[bytes]) -> set[int]:
+    """Return the places of the events that do not count."""
+    skipped = arrivals.repeated()
+    if known:
+        skipped.update(place for place, key in enumerate(arrivals.keys) if key in known)
+    return skipped
+
+
+async def _save(
+    tx: Transaction,
+    batch: Usage,
+    counts: Counts,
+    left_out: tuple[set[int], Mapping[str, str]],
+    by: Counting,
+) -> None:
+    skipped, zones = left_out
+    chunk = raw.Chunk(batch.values, sorted(skipped), zones)
+    packing = asyncio.ensure_future(asyncio.to_thread(raw.pack, chunk)) if by.keeps_raw else None
+    await usage.add(tx, counts)
+    await _reach_milestones(tx, batch.arrivals, skipped, by.profile)
+    if packing is not None:
+        day = by.closed.counting_day(tx.now)
+        await raw.add(tx, day, len(batch.arrivals) - len(skipped), await packing)
+
+
+async def _note_watermarks(
+    tx: Transaction, latest: Mapping[str, Seen], groups: Mapping[str, PeerGroup]
+) -> None:
     """Move the watermarks of the accounts' peer groups to their latest live events."""
-    if latest:
-        await watermarks.note(tx, latest, EVENT_GRACE)
+    marks: dict[tuple[PeerGroup, int], Watermark] = {}
+    for account_id, seen in latest.items():
+        at = (groups.get(account_id, _NEWCOMERS), seen.partition)
+        mark = Watermark(min(seen.event_time, seen.received_at), seen.received_at)
+        if at not in marks or mark > marks[at]:
+            marks[at] = mark
+    if marks:
+        await watermarks.note(tx, marks, EVENT_GRACE)
 
 
 async def _reach_milestones(
-    tx: Transaction, counted: Sequence[Arrival], profile: Profile | ProfileBook
+    tx: Transaction, arrivals: Arrivals, skipped: Collection[int], profile: Profile | ProfileBook
 ) -> None:
     for milestone in profile.milestones:
-        users = [
-            (a.account_id, a.user_id)
-            for a in counted
-            if a.name == milestone.event and a.user_id is not None
-        ]
+        users = _users_of(arrivals, skipped, milestone.event)
+        done = await usage.reached(tx, milestone.name, {a for a, _ in users}) if users else set()
+        users = {pair for pair in users if pair[0] not in done}
         if not users:
             continue
         found = await usage.add_milestone_users(tx, milestone.name, users)
@@ -52,7 +115,19 @@ async def _reach_milestones(
                     UsageMilestoneReached(
                         account_id=account_id,
                         milestone=milestone.name,
-                        reached_at=max(a.time for a in counted if a.account_id == account_id),
+                        reached_at=arrivals.last[account_id],
                         users=found[account_id],
                     )
                 )
+
+
+def _users_of(arrivals: Arrivals, skipped: Collection[int], name: str) -> set[tuple[str, str]]:
+    """Return the (account, user) pairs that did something."""
+    if name not in arrivals.names:
+        return set()
+    rows = zip(arrivals.names, arrivals.accounts, arrivals.users, strict=True)
+    return {
+        (account, user)
+        for place, (done, account, user) in enumerate(rows)
+        if done == name and user is not None and place not in skipped
+    }

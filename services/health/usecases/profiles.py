@@ -43,6 +43,13 @@ class Profiles:
             self._known = known
         return known[1]
 
+    def sums(self) -> Mapping[str, frozenset[str]]:
+        """Return the properties to add up, by event name, as far as this process has heard.
+
+        For readers that have no transaction yet; a job looks four times a second.
+        """
+        return self._known[1].wanted() if self._known else {}
+
     async def for_account(self, tx: Transaction, account_id: str) -> Profile:
         """Return the profile that judges an account."""
         return (await self.for_accounts(tx, [account_id]))[account_id]

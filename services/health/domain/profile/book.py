@@ -62,6 +62,13 @@ class ProfileBook:
             for event in metric.events
         )
 
+    def wanted(self) -> Mapping[str, frozenset[str]]:
+        """Return the properties whose sums some metric needs, by event name."""
+        found: dict[str, set[str]] = {}
+        for event, name in self.sums():
+            found.setdefault(event, set()).add(name)
+        return {event: frozenset(names) for event, names in found.items()}
+
     def title(self, reason: str) -> str | None:
         """Return what a reason of a fast rule is called in a headline."""
         titles = (one.title(reason) for one in (self.default, *self.profiles))

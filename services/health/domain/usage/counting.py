@@ -1,26 +1,91 @@
-"""Counting: what a batch of usage events adds to each account and day."""
+"""Counting: what a batch of usage events adds to each account and day.
+
+A batch is kept by columns, not by rows: most of the work is then done by loops that are not
+Python's own, and there is no object per event.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from itertools import compress
+from math import isfinite
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from shared.kernel.days import local_day, zone_of
+from shared.kernel.days import day_begins, day_ends, local_day, zone_of
+
+Cell = tuple[str, date, str]
+"""An account, a day, and the name of an event or the id of a user."""
+
+SumCell = tuple[str, date, str, str]
+"""An account, a day, the name of an event, and one of its properties."""
+
+Wanted = Mapping[str, frozenset[str]]
+"""The properties to add up, by event name."""
+
+_INSTANT = timedelta(microseconds=1)
+_NO_SKIPS: frozenset[int] = frozenset()
 
 
-class Arrival(NamedTuple):
-    """A usage event on its way to being counted. ``key`` stands for its (source, id)."""
+class Amount(NamedTuple):
+    """A number that an event carries. ``place`` is the event's place in its batch."""
 
-    key: UUID
-    account_id: str
-    name: str
-    user_id: str | None
-    time: datetime
-    received_at: datetime
-    is_backfill: bool
+    place: int
+    property: str
+    value: float
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """Usage events on their way to being counted, by column; they share their places.
+
+    ``keys`` stand for (source, id). ``last`` is the latest time of each account, ``received`` when
+    its last event came in; ``backfilled`` are accounts of which the batch holds past usage.
+    """
+
+    keys: list[bytes] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    users: list[str | None] = field(default_factory=list)
+    times: list[datetime] = field(default_factory=list)
+    amounts: list[Amount] = field(default_factory=list)
+    last: dict[str, datetime] = field(default_factory=dict)
+    received: dict[str, datetime] = field(default_factory=dict)
+    backfilled: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def only(self, places: Collection[int]) -> "Arrivals":
+        """Return the events at some places; what is known of accounts stays as it is."""
+        wanted = [place in places for place in range(len(self.keys))]
+        return Arrivals(
+            list(compress(self.keys, wanted)),
+            list(compress(self.accounts, wanted)),
+            list(compress(self.names, wanted)),
+            list(compress(self.users, wanted)),
+            list(compress(self.times, wanted)),
+            [],
+            self.last,
+            self.received,
+            self.backfilled,
+        )
+
+    def repeated(self) -> set[int]:
+        """Return the places of events that stand in the batch before."""
+        if len(set(self.keys)) == len(self.keys):
+            return set()
+        seen: set[bytes] = set()
+        again = set()
+        for place, key in enumerate(self.keys):
+            if key in seen:
+                again.add(place)
+            seen.add(key)
+        return again
 
 
 class AccountDelta(NamedTuple):
@@ -34,41 +99,155 @@ class AccountDelta(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a batch adds: events by (account, day, name), and by (account, day, user)."""
+    """What a batch adds: events by (account, day, name), and by (account, day, user).
 
-    events: Counter[tuple[str, date, str]] = field(default_factory=Counter)
-    users: Counter[tuple[str, date, str]] = field(default_factory=Counter)
+    ``sums`` are (total, number of events) of the properties that are added up.
+    """
+
+    events: Counter[Cell] = field(default_factory=Counter)
+    users: Counter[Cell] = field(default_factory=Counter)
+    sums: dict[SumCell, tuple[float, int]] = field(default_factory=dict)
     accounts: dict[str, AccountDelta] = field(default_factory=dict)
+
+
+class Tally(NamedTuple):
+    """How many events there are of each name and of each user, by account and day."""
+
+    events: Counter[Cell]
+    users: Counter[Cell]
+
+
+class LocalDays:
+    """Tells on which local day of its account a moment falls; no zone named is UTC."""
+
+    def __init__(self, zones: Mapping[str, str]) -> None:
+        self._zones = zones
+        self._spans: dict[str, tuple[datetime, datetime, date]] = {}
+
+    def of(self, account_id: str, moment: datetime) -> date:
+        """Return the day. Nearly all moments of a batch fall on the day looked up before."""
+        zone = self._zones.get(account_id, "UTC")
+        span = self._spans.get(zone)
+        if span is not None and span[0] <= moment < span[1]:
+            return span[2]
+        day = local_day(moment, zone_of(zone))
+        span = _span(day, zone)
+        if span is not None:
+            self._spans[zone] = span
+        return day
 
 
 def event_key(source: str, event_id: str) -> UUID:
     """Return 128 bits that stand for a (source, id): two differ with near certainty."""
-    return UUID(bytes=blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest())
+    return UUID(bytes=keys_of(source, [event_id])[0])
 
 
-def count(arrivals: Iterable[Arrival], zones: Mapping[str, str]) -> Counts:
-    """Add up events by the account's local day; accounts without a zone are in UTC."""
-    counts = Counts()
-    for arrival in arrivals:
-        account_id = arrival.account_id
-        day = local_day(arrival.time, zone_of(zones.get(account_id, "UTC")))
-        counts.events[account_id, day, arrival.name] += 1
-        if arrival.user_id is not None:
-            counts.users[account_id, day, arrival.user_id] += 1
-        _note_account(counts.accounts, arrival, day)
-    return counts
+def keys_of(source: str, event_ids: Iterable[str]) -> list[bytes]:
+    """Return the keys of events of one source: 16 bytes each."""
+    begun, keys = _begun(source), []
+    for event_id in event_ids:
+        digest = begun.copy()
+        digest.update(event_id.encode())
+        keys.append(digest.digest())
+    return keys
 
 
-def _note_account(accounts: dict[str, AccountDelta], arrival: Arrival, day: date) -> None:
-    known = accounts.get(arrival.account_id)
-    if known is None:
-        accounts[arrival.account_id] = AccountDelta(
-            day, arrival.time, arrival.received_at, arrival.is_backfill
+def tally(arrivals: Arrivals, zones: Mapping[str, str]) -> Tally:
+    """Count all events of a batch by the account's local day, and so their users."""
+    days, accounts, users = LocalDays(zones), arrivals.accounts, arrivals.users
+    on = list(map(days.of, accounts, arrivals.times))
+    events = Counter(zip(accounts, on, arrivals.names, strict=True))
+    cells: Any = zip(accounts, on, users, strict=True)
+    if None in users:
+        cells = (cell for cell in cells if cell[2] is not None)
+    return Tally(events, Counter(cells))
+
+
+def count(
+    arrivals: Arrivals,
+    zones: Mapping[str, str],
+    skipped: Collection[int] = _NO_SKIPS,
+    counted: Tally | None = None,
+) -> Counts:
+    """Add up a batch, leaving out the places that are skipped.
+
+    ``counted`` is the tally of all its events where that was made before.
+    """
+    events, users = counted or tally(arrivals, zones)
+    if skipped:
+        gone = tally(arrivals.only(skipped), zones)
+        _take(events, gone.events)
+        _take(users, gone.users)
+    sums = _add_up(arrivals, LocalDays(zones), skipped) if arrivals.amounts else {}
+    return Counts(events, users, sums, _account_deltas(arrivals, events))
+
+
+def amounts_of(properties: Mapping[str, Any], names: Iterable[str], place: int) -> Iterator[Amount]:
+    """Give the numbers among some properties of an event; what is no number adds nothing."""
+    for name in sorted(names):
+        value = properties.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            with suppress(OverflowError):  # an integer beyond what a float can say
+                amount = Amount(place, name, float(value))
+                if isfinite(amount.value):
+                    yield amount
+
+
+def _take(counts: Counter[Cell], gone: Counter[Cell]) -> None:
+    for cell, n in gone.items():
+        counts[cell] -= n
+        if not counts[cell]:
+            del counts[cell]
+
+
+def _add_up(
+    arrivals: Arrivals, days: LocalDays, skipped: Collection[int]
+) -> dict[SumCell, tuple[float, int]]:
+    sums: dict[SumCell, tuple[float, int]] = {}
+    for place, name, value in arrivals.amounts:
+        if place not in skipped:
+            account_id = arrivals.accounts[place]
+            day = days.of(account_id, arrivals.times[place])
+            cell = (account_id, day, arrivals.names[place], name)
+            total, n = sums.get(cell, (0.0, 0))
+            sums[cell] = (total + value, n + 1)
+    return sums
+
+
+def _account_deltas(arrivals: Arrivals, events: Iterable[Cell]) -> dict[str, AccountDelta]:
+    first: dict[str, date] = {}
+    for account_id, day, _ in events:
+        if day < first.get(account_id, date.max):
+            first[account_id] = day
+    return {
+        account_id: AccountDelta(
+            day,
+            arrivals.last[account_id],
+            arrivals.received[account_id],
+            account_id in arrivals.backfilled,
         )
-        return
-    accounts[arrival.account_id] = AccountDelta(
-        min(known.first_day, day),
-        max(known.last_active_at, arrival.time),
-        max(known.received_at, arrival.received_at),
-        known.is_backfilled or arrival.is_backfill,
-    )
+        for account_id, day in first.items()
+    }
+
+
+@lru_cache(maxsize=1024)
+def _begun(source: str) -> Any:
+    return blake2b(f"{source}\0".encode(), digest_size=16)
+
+
+@lru_cache(maxsize=4096)
+def _span(day: date, zone: str) -> tuple[datetime, datetime, date] | None:
+    """Return a day's first instant and the one after it; None when its clock changes.
+
+    Only while the offset stands still is everything in between on that day for certain.
+    """
+    try:
+        begins, ends = day_begins(day, zone_of(zone)), day_ends(day, zone_of(zone))
+    except OverflowError:
+        return None
+    offsets = {_offset(begins, zone_of(zone)), _offset(ends - _INSTANT, zone_of(zone))}
+    return (begins, ends, day) if len(offsets) == 1 else None
+
+
+def _offset(moment: datetime, zone: tzinfo) -> timedelta | None:
+    return moment.astimezone(zone).utcoffset()

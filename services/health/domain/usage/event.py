@@ -170,6 +170,11 @@ def is_too_old(time: datetime, now: datetime) -> bool:
     return now - time > _MOST_BEHIND
 
 
+def oldest_at(now: datetime) -> datetime:
+    """Return the earliest time that is no mistake."""
+    return now - _MOST_BEHIND
+
+
 def read_time(value: object) -> datetime:
     """Read an RFC 3339 time. Raises `InvalidEvent`."""
     try:

@@ -1,0 +1,300 @@
+"""Reading usage records: JSON texts become columns of events, rejections and dead letters."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from services.health.domain.usage.counting import Amount, Arrivals, Wanted, amounts_of, keys_of
+from services.health.domain.usage.event import (
+    InvalidEvent,
+    Reception,
+    UsageEvent,
+    is_too_old,
+    oldest_at,
+    read_cloudevent,
+)
+from services.health.storage.intake import Rejection
+from services.health.storage.watermarks import Seen
+from shared.bus.consumer import Record
+from shared.bus.retry import GiveUp
+from shared.kernel.ids import is_account_id
+
+_LONGEST_RAW = 32 * 1024
+_LONGEST_NAME = 200
+_LONGEST_ID = 256
+_KNOWN_ACCOUNTS = 200_000
+# The last one: a value that is nested without end.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_ID)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_NAME)]
+_User = Annotated[str, msgspec.Meta(max_length=_LONGEST_ID)]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Data(msgspec.Struct, gc=False):
+    user_id: _User | None = None
+
+
+class _Wire(msgspec.Struct, gc=False):
+    """The parts of a CloudEvent that count; the rest is skipped without being parsed.
+
+    What does not fit is no error yet: it is read again, slowly, by the domain.
+    """
+
+    specversion: Literal["1.0"]
+    id: _Id
+    source: _Id
+    type: _Name
+    subject: str
+    time: _Time
+    data: _Data
+    backfill: bool = False
+
+
+class _DataWithProperties(_Data, gc=False):
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _WireWithProperties(_Wire, gc=False):
+    data: _DataWithProperties
+
+
+_LEAN = msgspec.json.Decoder(list[_Wire] | _Wire)
+_FULL = msgspec.json.Decoder(list[_WireWithProperties] | _WireWithProperties)
+
+
+@dataclass(slots=True)
+class Read:
+    """What was read of records: events by column, and the JSON texts they stand in."""
+
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    values: list[bytes] = field(default_factory=list)
+    latest: dict[str, Seen] = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
+    poison: list[tuple[Record, GiveUp]] = field(default_factory=list)
+
+
+class RecordReader:
+    """Reads records. ``wanted`` are the properties to add up, by event name."""
+
+    def __init__(self) -> None:
+        self.wanted: Wanted = {}
+        self._accounts: set[str] = set()
+
+    def read(self, record: Record, now: datetime, into: Read) -> None:
+        """Read a record: nearly all as they are, the others event by event as the domain does."""
+        received_at = _received_at(record, now)
+        if any(name == "ce_specversion" for name, _ in record.headers):
+            self._slowly([_from_binary(record)], (record, received_at), into)
+            return
+        value = record.value or b""
+        try:
+            decoded = (_FULL if self.wanted else _LEAN).decode(value)
+        except _UNREADABLE:
+            self._as_json(value, (record, received_at), into)
+            return
+        wires = decoded if isinstance(decoded, list) else [decoded]
+        if self._are_plain(wires, received_at):
+            self._quickly(wires, value, (record, received_at), into)
+        else:
+            self._as_json(value, (record, received_at), into)
+
+    def _are_plain(self, wires: Sequence[_Wire], received_at: datetime) -> bool:
+        """Tell whether events need none of the corrections and refusals of the domain."""
+        if not wires:
+            return False
+        times = [wire.time for wire in wires]
+        accounts = {wire.subject for wire in wires}
+        texts = [wire.id for wire in wires]
+        texts += {wire.source for wire in wires}
+        texts += {wire.type for wire in wires}
+        texts += {wire.data.user_id or "" for wire in wires}
+        return (
+            oldest_at(received_at) <= min(times)
+            and max(times) <= received_at
+            and "".join(texts).isprintable()
+            and (self._accounts.issuperset(accounts) or self._can_be_accounts(accounts))
+        )
+
+    def _can_be_accounts(self, accounts: set[str]) -> bool:
+        if not all(map(is_account_id, accounts)):
+            return False
+        if len(self._accounts) > _KNOWN_ACCOUNTS:
+            self._accounts.clear()
+        self._accounts |= accounts
+        return True
+
+    def _quickly(
+        self,
+        wires: Sequence[_Wire],
+        value: bytes,
+        came: tuple[Record, datetime],
+        into: Read,
+    ) -> None:
+        record, received_at = came
+        to, first = into.arrivals, len(into.arrivals)
+        accounts = [wire.subject for wire in wires]
+        to.keys += _keys(wires)
+        to.accounts += accounts
+        to.names += [wire.type for wire in wires]
+        to.users += [wire.data.user_id or None for wire in wires]
+        to.times += [wire.time for wire in wires]
+        to.received.update(dict.fromkeys(accounts, received_at))
+        into.values.append(value)
+        if self.wanted:
+            to.amounts += _amounts(wires, self.wanted, first)
+        past = [wire for wire in wires if wire.backfill]
+        live = [wire for wire in wires if not wire.backfill] if past else wires
+        to.backfilled.update(wire.subject for wire in past)
+        _note_last(past, to)
+        _note_live(_note_last(live, to), record.partition, received_at, into)
+
+    def _as_json(self, value: bytes, came: tuple[Record, datetime], into: Read) -> None:
+        try:
+            body = msgspec.json.decode(value)
+        except _UNREADABLE as error:
+            why = GiveUp("malformed_event", f"the value is not JSON: {error}")
+            into.poison.append((came[0], why))
+            return
+        self._slowly(body if isinstance(body, list) else [body], came, into)
+
+    def _slowly(self, events: Iterable[object], came: tuple[Record, datetime], into: Read) -> None:
+        """Read events one by one as the domain does, turning refusals into rejections."""
+        record, received_at = came
+        for event in events:
+            try:
+                found = read_cloudevent(event, Reception("", received_at))
+            except InvalidEvent as error:
+                into.rejections.append(_rejection(event, error, received_at))
+                continue
+            is_backfill = isinstance(event, dict) and event.get("backfill") is True
+            self._add(found, (record.partition, received_at, is_backfill), into)
+
+    def _add(self, event: UsageEvent, came: tuple[int, datetime, bool], into: Read) -> None:
+        (partition, received_at, is_backfill), to = came, into.arrivals
+        account_id = str(event.account_id)
+        wanted = self.wanted.get(event.name, ())
+        to.amounts += amounts_of(event.properties, wanted, len(to))
+        to.keys += keys_of(event.source, [event.id])
+        to.accounts.append(account_id)
+        to.names.append(event.name)
+        to.users.append(event.user_id)
+        to.times.append(event.time)
+        to.received[account_id] = received_at
+        into.values.append(_as_text(event))
+        last = {account_id: event.time}
+        _keep_latest(last, to.last)
+        if is_backfill:
+            to.backfilled.add(account_id)
+        else:
+            _note_live(last, partition, received_at, into)
+
+
+def _keys(wires: Sequence[_Wire]) -> list[bytes]:
+    source = wires[0].source
+    if all(wire.source == source for wire in wires):
+        return keys_of(source, [wire.id for wire in wires])
+    return [key for wire in wires for key in keys_of(wire.source, [wire.id])]
+
+
+def _amounts(wires: Sequence[_Wire], wanted: Wanted, first: int) -> list[Amount]:
+    found: list[Amount] = []
+    for place, wire in enumerate(wires, first):
+        if wire.type in wanted and isinstance(wire.data, _DataWithProperties):
+            properties = _properties(wire.data.properties)
+            found += amounts_of(properties, wanted[wire.type], place)
+    return found
+
+
+def _properties(text: msgspec.Raw) -> Mapping[str, object]:
+    try:
+        properties = msgspec.json.decode(text)
+    except _UNREADABLE:
+        return {}
+    return properties if isinstance(properties, dict) else {}
+
+
+def _note_last(wires: Iterable[_Wire], to: Arrivals) -> dict[str, datetime]:
+    """Note the latest time of each account; return those of these events."""
+    found: dict[str, datetime] = {}
+    for wire in wires:
+        account_id, time = wire.subject, wire.time
+        if account_id not in found or time > found[account_id]:
+            found[account_id] = time
+    _keep_latest(found, to.last)
+    return found
+
+
+def _keep_latest(found: Mapping[str, datetime], last: dict[str, datetime]) -> None:
+    for account_id, time in found.items():
+        if account_id not in last or time > last[account_id]:
+            last[account_id] = time
+
+
+def _note_live(
+    found: Mapping[str, datetime], partition: int, received_at: datetime, into: Read
+) -> None:
+    for account_id, time in found.items():
+        seen = into.latest.get(account_id)
+        if seen is None or time > seen.event_time:
+            into.latest[account_id] = Seen(partition, time, received_at)
+
+
+def _received_at(record: Record, now: datetime) -> datetime:
+    """Return when a record came in: its stamp, which is its sender's, unless that cannot be."""
+    try:
+        stamp = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
+    return now if stamp > now or is_too_old(stamp, now) else stamp
+
+
+def _as_text(event: UsageEvent) -> bytes:
+    """Return an event that was corrected, as it is counted."""
+    try:
+        return msgspec.json.encode(event.to_cloudevent())
+    except RecursionError:  # properties nested without end: they add nothing
+        bare = {**event.to_cloudevent(), "data": {"user_id": event.user_id}}
+        return msgspec.json.encode(bare)
+
+
+def _rejection(event: object, error: InvalidEvent, received_at: datetime) -> Rejection:
+    attributes = event if isinstance(event, dict) else {}
+    return Rejection(
+        source=str(attributes.get("source") or "kafka")[:_LONGEST_ID].replace("\x00", ""),
+        event_id=_event_id(attributes),
+        code=error.reason,
+        message=error.detail,
+        raw=_raw(event),
+        received_at=received_at,
+    )
+
+
+def _event_id(attributes: Mapping[str, object]) -> str | None:
+    event_id = attributes.get("id")
+    # The index over rejections takes no text of any length.
+    return event_id.replace("\x00", "")[:_LONGEST_ID] or None if isinstance(event_id, str) else None
+
+
+def _raw(event: object) -> str:
+    try:
+        return msgspec.json.encode(event).decode()[:_LONGEST_RAW]
+    except RecursionError:
+        return "nested too deeply to be kept"
+
+
+def _from_binary(record: Record) -> object:
+    attributes: dict[str, object] = {
+        name[3:]: value.decode("utf-8", "replace")
+        for name, value in record.headers
+        if name.startswith("ce_") and value is not None
+    }
+    try:
+        attributes["data"] = msgspec.json.decode(record.value or b"null")
+    except _UNREADABLE:
+        attributes["data"] = None
+    return attributes

@@ -79,6 +79,13 @@ CREATE TABLE event_names (
     last_day  date NOT NULL
 );
 
+CREATE TABLE usage_sums_since (
+    name      text COLLATE "C" NOT NULL,
+    property  text COLLATE "C" NOT NULL,
+    day       date NOT NULL,
+    PRIMARY KEY (name, property)
+);
+
 CREATE TABLE metric_summaries (
     metric        text COLLATE "C" PRIMARY KEY,
     accounts      bigint NOT NULL,

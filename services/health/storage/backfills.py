@@ -1,6 +1,7 @@
 """How far the history of new metrics is filled, and how far a new profile is rolled out."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import RowMapping
@@ -15,6 +16,7 @@ class Backfill(NamedTuple):
     version: int
     metric: str
     reached: str
+    started_at: datetime
 
 
 async def start(tx: Transaction, profile: str, version: int, metrics: Sequence[str]) -> None:
@@ -42,8 +44,8 @@ async def start(tx: Transaction, profile: str, version: int, metrics: Sequence[s
 async def claim(tx: Transaction) -> Backfill | None:
     """Return the oldest that is not done, for this transaction alone; others take another."""
     row = await tx.fetch_one(
-        "SELECT profile, version, metric, reached FROM metric_backfills WHERE state = 'running' "
-        "ORDER BY started_at, metric LIMIT 1 FOR UPDATE SKIP LOCKED"
+        "SELECT profile, version, metric, reached, started_at FROM metric_backfills "
+        "WHERE state = 'running' ORDER BY started_at, metric LIMIT 1 FOR UPDATE SKIP LOCKED"
     )
     return Backfill(**row) if row else None
 
@@ -71,7 +73,10 @@ async def advance(
         accounts=accounts,
         days=days,
         now=tx.now,
-        **{**one._asdict(), "reached": reached},
+        reached=reached,
+        profile=one.profile,
+        version=one.version,
+        metric=one.metric,
     )
 
 

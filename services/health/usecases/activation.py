@@ -7,7 +7,7 @@ from services.health.domain.profile.metrics import Metric
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.selection import DEFAULT
-from services.health.storage import backfills, metrics, profiles, rollouts
+from services.health.storage import backfills, metrics, profiles, rollouts, sums
 from services.health.usecases.documents import Document, read_document
 from services.health.usecases.profiles import PROFILES
 from shared.contracts.health import ProfileActivated, ProfileRetired
@@ -78,7 +78,7 @@ async def activate_version(tx: Transaction, name: str, version: int, by: str) ->
     profile, before = parse_profile(stored["document"]), book.get(name)
     _check_rivals(profile, book)
     await profiles.activate(tx, name, version, by)
-    await profiles.note_revision(tx)
+    await _note_change(tx)
     await rollouts.start(tx, name, version, _segments(profile, before))
     await backfills.start(tx, name, version, _new_metrics(profile, before or book.default))
     tx.emit(
@@ -105,7 +105,7 @@ async def retire_version(tx: Transaction, name: str, version: int, by: str) -> R
     if not stored["is_active"]:
         raise ProfileNotActive(f"{name}@{version} is not active; nothing is to be retired")
     await profiles.retire(tx, name)
-    await profiles.note_revision(tx)
+    await _note_change(tx)
     await rollouts.start(tx, name, version, _segments(parse_profile(stored["document"]), None))
     await backfills.start(tx, name, version, ())
     tx.emit(
@@ -128,6 +128,11 @@ async def roll_out(tx: Transaction) -> bool:
     marked = await rollouts.mark(tx, rollout, room)
     await rollouts.advance(tx, rollout, marked)
     return bool(marked)
+
+
+async def _note_change(tx: Transaction) -> None:
+    await profiles.note_revision(tx)
+    await sums.need(tx, (await PROFILES.current(tx)).sums())
 
 
 async def _stored(tx: Transaction, name: str, version: int) -> Row:

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from services.health.domain.metric.window import Measured, Tally, Window, measure
 from services.health.domain.profile.metrics import Metric, MetricKind
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.standing import Standing
 from services.health.domain.score.score import Observation
-from services.health.storage import metrics, standing
+from services.health.storage import metrics, standing, sums
 from services.health.storage.metrics import Known, Value
+from services.health.storage.sums import Pair
 from shared.db.transaction import Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
 
@@ -25,6 +27,7 @@ _OF_USERS = frozenset(
 )
 
 Found = Mapping[str, Mapping[str, Observation]]
+Since = Mapping[Pair, date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,17 @@ async def observations(tx: Transaction, profiles: Mapping[str, Profile]) -> Foun
 
 
 async def measured(
-    tx: Transaction, tasks: Sequence[Task]
+    tx: Transaction, tasks: Sequence[Task], sums_since: Since | None = None
 ) -> Sequence[tuple[Task, Metric, Measured]]:
-    """Measure; one query per kind of count and length of window for all the tasks together."""
+    """Measure; one query per kind of count and length of window for all the tasks together.
+
+    ``sums_since`` is given by who has just made sums of the past.
+    """
     where = await standing.of_accounts(
         tx, [task.account.account_id for task in tasks], tx.now.date()
     )
-    windows = await _windows(tx, tasks, where)
+    about = _About(where, await sums.since(tx) if sums_since is None else sums_since)
+    windows = await _windows(tx, tasks, about)
     found = []
     for task in tasks:
         for day in task.days:
@@ -120,15 +127,22 @@ def _days_due(account: Known) -> Sequence[date]:
     return _range(since, last)
 
 
+class _About(NamedTuple):
+    """What is known beside usage."""
+
+    where: Mapping[str, Standing]
+    sums_since: Since
+
+
 async def _windows(
-    tx: Transaction, tasks: Sequence[Task], where: Mapping[str, Standing]
+    tx: Transaction, tasks: Sequence[Task], about: _About
 ) -> Mapping[tuple[str, date, int], Window]:
     found: dict[tuple[str, date, int], Window] = {}
     for length in sorted({metric.window_days for task in tasks for metric in task.metrics}):
         concerned = [t for t in tasks if any(m.window_days == length for m in t.metrics)]
         kinds = {m.kind for t in concerned for m in t.metrics if m.window_days == length}
         for (account_id, day), window in (
-            await _of_length(tx, concerned, length, kinds, where)
+            await _of_length(tx, concerned, length, kinds, about)
         ).items():
             found[account_id, day, length] = window
     return found
@@ -139,13 +153,13 @@ async def _of_length(
     tasks: Sequence[Task],
     length: int,
     kinds: set[MetricKind],
-    where: Mapping[str, Standing],
+    about: _About,
 ) -> Mapping[tuple[str, date], Window]:
     ends = [(task.account.account_id, day) for task in tasks for day in task.days]
-    events = await metrics.tallies(tx, ends, length)
+    events = await metrics.tallies(tx, ends, length) if kinds - {MetricKind.SUM} else {}
     await metrics.note_events(tx, _last_days(events.values()))
     users = await metrics.users(tx, ends, length) if kinds & _OF_USERS else {}
-    sums = await metrics.sums(tx, ends, length) if MetricKind.SUM in kinds else {}
+    added = await metrics.sums(tx, ends, length) if MetricKind.SUM in kinds else {}
     first = {task.account.account_id: task.account.first_day for task in tasks}
     found = {}
     for account_id, day in ends:
@@ -156,8 +170,9 @@ async def _of_length(
             events=events.get((account_id, day), {}),
             users=n,
             user_days=user_days,
-            sums=sums.get((account_id, day), {}),
-            seats=where.get(account_id, Standing()).seats,
+            sums=added.get((account_id, day), {}),
+            sums_since=about.sums_since,
+            seats=about.where.get(account_id, Standing()).seats,
         )
     return found
 

@@ -6,7 +6,7 @@ the active users of 28 days over the seats.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from services.health.domain.profile.metrics import Metric, MetricKind
@@ -28,7 +28,8 @@ class Window:
 
     ``days_known`` is how many of them lie in the account's own history, ``users`` are distinct
     and ``user_days`` adds up the distinct users of each day. ``sums`` are totals and how many
-    events had a number, by event and property. Seats are None when no contract is known.
+    events had a number, by event and property; ``sums_since`` is the first day of which each is
+    whole. Seats are None when no contract is known.
     """
 
     day: date
@@ -37,6 +38,7 @@ class Window:
     users: int = 0
     user_days: int = 0
     sums: Mapping[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
+    sums_since: Mapping[tuple[str, str], date] = field(default_factory=dict)
     seats: int | None = None
 
 
@@ -70,8 +72,15 @@ def _count(metric: Metric, window: Window) -> Measured:
     return _measured(window, n, n, f"{_number(n, 'event')} in {_span(metric, window)}")
 
 
-def _sum(metric: Metric, window: Window) -> Measured:
-    parts = [window.sums.get((event, str(metric.property)), (0.0, 0)) for event in metric.events]
+def _sum(metric: Metric, window: Window) -> Measured | None:
+    pairs = [(event, str(metric.property)) for event in metric.events]
+    since = max(window.sums_since.get(pair, date.max) for pair in pairs)
+    if window.day < since:
+        return None  # it was not added up then
+    window = replace(
+        window, days_known=min(window.days_known, window.day.toordinal() - since.toordinal() + 1)
+    )
+    parts = [window.sums.get(pair, (0.0, 0)) for pair in pairs]
     total, n = math.fsum(part[0] for part in parts), sum(part[1] for part in parts)
     words = f"{metric.property} adds up to {total:g} over {_number(n, 'event')}"
     return _measured(window, total, n, f"{words} in {_span(metric, window)}")

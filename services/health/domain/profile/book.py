@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.health.domain.profile.metrics import Metric, MetricKind
+from services.health.domain.profile.metrics import Metric
 from services.health.domain.profile.profile import Profile, UsageMilestone
 from services.health.domain.profile.selection import DEFAULT
 from services.health.domain.profile.standing import LifeStage
@@ -54,13 +54,8 @@ class ProfileBook:
 
     def sums(self) -> frozenset[tuple[str, str]]:
         """Return the (event, property) pairs whose sums some metric needs."""
-        return frozenset(
-            (event, metric.property)
-            for profile in self.profiles
-            for metric in profile.metrics
-            if metric.kind is MetricKind.SUM and metric.property is not None
-            for event in metric.events
-        )
+        every = [metric.pairs() for profile in self.profiles for metric in profile.metrics]
+        return frozenset().union(*every)
 
     def wanted(self) -> Mapping[str, frozenset[str]]:
         """Return the properties whose sums some metric needs, by event name."""

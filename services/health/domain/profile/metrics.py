@@ -44,6 +44,12 @@ class Metric:
     window_days: int = DEFAULT_WINDOW
     description: str = ""
 
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Return the (event, property) pairs whose sums it needs."""
+        if self.kind is not MetricKind.SUM or self.property is None:
+            return frozenset()
+        return frozenset((event, self.property) for event in self.events)
+
     def counts(self, event_name: str) -> bool:
         """Say whether an event of this name is part of the metric."""
         return not self.events or event_name in self.events

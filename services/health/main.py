@@ -7,6 +7,7 @@ from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, UsageStream
 from services.health.settings import Settings, load_profile
 from shared.bus.topics import USAGE_TOPIC
+from shared.bus.windows import Windows
 from shared.web.service import Service, Stream, build_service
 
 _PROFILE = load_profile()
@@ -22,7 +23,9 @@ SERVICE = Service(
             topic=USAGE_TOPIC,
             max_records=5_000,
             fetch_bytes=1024 * 1024,
-            handler=lambda database: UsageStream(database, _PROFILE),
+            handler=lambda database: Windows(
+                UsageStream(database, _PROFILE, raw_days=Settings().usage_raw_days)
+            ),
         ),
     ),
 )

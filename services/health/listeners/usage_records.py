@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,7 @@ from services.health.domain.usage.event import (
 )
 from services.health.storage.intake import Rejection
 from services.health.storage.watermarks import Seen
-from shared.bus.consumer import Record
+from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id
 
@@ -78,6 +78,14 @@ class Read:
     poison: list[tuple[Record, GiveUp]] = field(default_factory=list)
 
 
+class _Plain(NamedTuple):
+    """A record whose value is what it should be, as far as types go."""
+
+    record: Record
+    received_at: datetime
+    wires: Sequence[_Wire]
+
+
 class RecordReader:
     """Reads records. ``wanted`` are the properties to add up, by event name."""
 
@@ -85,28 +93,48 @@ class RecordReader:
         self.wanted: Wanted = {}
         self._accounts: set[str] = set()
 
-    def read(self, record: Record, now: datetime, into: Read) -> None:
-        """Read a record: nearly all as they are, the others event by event as the domain does."""
-        received_at = _received_at(record, now)
-        if any(name == "ce_specversion" for name, _ in record.headers):
-            self._slowly([_from_binary(record)], (record, received_at), into)
-            return
-        value = record.value or b""
-        try:
-            decoded = (_FULL if self.wanted else _LEAN).decode(value)
-        except _UNREADABLE:
-            self._as_json(value, (record, received_at), into)
-            return
-        wires = decoded if isinstance(decoded, list) else [decoded]
-        if self._are_plain(wires, received_at):
-            self._quickly(wires, value, (record, received_at), into)
-        else:
-            self._as_json(value, (record, received_at), into)
+    def read(self, records: Sequence[Record], now: datetime, into: Read) -> None:
+        """Read records of one partition: plain ones together, the others one by one."""
+        run: list[_Plain] = []
+        received_at, stamp = now, None
+        for record in records:
+            if record.timestamp != stamp:
+                stamp = record.timestamp
+                received_at = _received_at(record, now)
+            plain = self._decode(record, received_at)
+            if plain is not None:
+                run.append(plain)
+                continue
+            self._take(run, into)
+            run = []
+            self._read_slowly(record, received_at, into)
+        self._take(run, into)
 
-    def _are_plain(self, wires: Sequence[_Wire], received_at: datetime) -> bool:
+    def _decode(self, record: Record, received_at: datetime) -> _Plain | None:
+        if record.headers and _is_binary(record):
+            return None
+        try:
+            decoded = (_FULL if self.wanted else _LEAN).decode(record.value or b"")
+        except _UNREADABLE:
+            return None
+        wires = decoded if isinstance(decoded, list) else [decoded]
+        return _Plain(record, received_at, wires) if wires else None
+
+    def _take(self, run: Sequence[_Plain], into: Read) -> None:
+        """Take records all together, if every one of their events is as it should be."""
+        if not run:
+            return
+        wires = [wire for plain in run for wire in plain.wires] if len(run) > 1 else run[0].wires
+        if self._are_plain(wires, [plain.received_at for plain in run]):
+            self._quickly(run, wires, into)
+        elif len(run) > 1:
+            for plain in run:
+                self._take([plain], into)
+        else:
+            self._read_slowly(run[0].record, run[0].received_at, into)
+
+    def _are_plain(self, wires: Sequence[_Wire], received: Sequence[datetime]) -> bool:
         """Tell whether events need none of the corrections and refusals of the domain."""
-        if not wires:
-            return False
         times = [wire.time for wire in wires]
         accounts = {wire.subject for wire in wires}
         texts = [wire.id for wire in wires]
@@ -114,8 +142,8 @@ class RecordReader:
         texts += {wire.type for wire in wires}
         texts += {wire.data.user_id or "" for wire in wires}
         return (
-            oldest_at(received_at) <= min(times)
-            and max(times) <= received_at
+            oldest_at(max(received)) <= min(times)
+            and max(times) <= min(received)
             and "".join(texts).isprintable()
             and (self._accounts.issuperset(accounts) or self._can_be_accounts(accounts))
         )
@@ -128,30 +156,36 @@ class RecordReader:
         self._accounts |= accounts
         return True
 
-    def _quickly(
-        self,
-        wires: Sequence[_Wire],
-        value: bytes,
-        came: tuple[Record, datetime],
-        into: Read,
-    ) -> None:
-        record, received_at = came
+    def _quickly(self, run: Sequence[_Plain], wires: Sequence[_Wire], into: Read) -> None:
         to, first = into.arrivals, len(into.arrivals)
-        accounts = [wire.subject for wire in wires]
         to.keys += _keys(wires)
-        to.accounts += accounts
+        to.accounts += [wire.subject for wire in wires]
         to.names += [wire.type for wire in wires]
         to.users += [wire.data.user_id or None for wire in wires]
         to.times += [wire.time for wire in wires]
-        to.received.update(dict.fromkeys(accounts, received_at))
-        into.values.append(value)
+        into.values += [plain.record.value or b"" for plain in run]
         if self.wanted:
             to.amounts += _amounts(wires, self.wanted, first)
+        stamps = [run[0].received_at] * len(wires)
+        if len(run) > 1:
+            stamps = [plain.received_at for plain in run for _ in plain.wires]
+        to.received.update(zip(to.accounts[first:], stamps, strict=True))
         past = [wire for wire in wires if wire.backfill]
-        live = [wire for wire in wires if not wire.backfill] if past else wires
         to.backfilled.update(wire.subject for wire in past)
-        _note_last(past, to)
-        _note_live(_note_last(live, to), record.partition, received_at, into)
+        for wire in past:
+            _keep_latest(wire.subject, wire.time, to.last)
+        live = wires
+        if past:
+            stamps = [stamp for wire, stamp in zip(wires, stamps, strict=True) if not wire.backfill]
+            live = [wire for wire in wires if not wire.backfill]
+        _note_live(_latest(live, stamps), run[0].record.partition, into)
+
+    def _read_slowly(self, record: Record, received_at: datetime, into: Read) -> None:
+        came = (record, received_at)
+        if _is_binary(record):
+            self._slowly([_from_binary(record)], came, into)
+        else:
+            self._as_json(record.value or b"", came, into)
 
     def _as_json(self, value: bytes, came: tuple[Record, datetime], into: Read) -> None:
         try:
@@ -186,12 +220,16 @@ class RecordReader:
         to.times.append(event.time)
         to.received[account_id] = received_at
         into.values.append(_as_text(event))
-        last = {account_id: event.time}
-        _keep_latest(last, to.last)
         if is_backfill:
             to.backfilled.add(account_id)
+            _keep_latest(account_id, event.time, to.last)
         else:
-            _note_live(last, partition, received_at, into)
+            _note_live({account_id: (event.time, received_at)}, partition, into)
+
+
+def _is_binary(record: Record) -> bool:
+    """Tell whether the attributes of the event are in the headers (binary mode)."""
+    return any(name == "ce_specversion" for name, _ in record.headers)
 
 
 def _keys(wires: Sequence[_Wire]) -> list[bytes]:
@@ -218,27 +256,26 @@ def _properties(text: msgspec.Raw) -> Mapping[str, object]:
     return properties if isinstance(properties, dict) else {}
 
 
-def _note_last(wires: Iterable[_Wire], to: Arrivals) -> dict[str, datetime]:
-    """Note the latest time of each account; return those of these events."""
-    found: dict[str, datetime] = {}
-    for wire in wires:
+def _latest(
+    wires: Sequence[_Wire], stamps: Sequence[datetime]
+) -> dict[str, tuple[datetime, datetime]]:
+    """Return the latest time of each account, and when that event came in."""
+    found: dict[str, tuple[datetime, datetime]] = {}
+    for wire, stamp in zip(wires, stamps, strict=True):
         account_id, time = wire.subject, wire.time
-        if account_id not in found or time > found[account_id]:
-            found[account_id] = time
-    _keep_latest(found, to.last)
+        if account_id not in found or time > found[account_id][0]:
+            found[account_id] = (time, stamp)
     return found
 
 
-def _keep_latest(found: Mapping[str, datetime], last: dict[str, datetime]) -> None:
-    for account_id, time in found.items():
-        if account_id not in last or time > last[account_id]:
-            last[account_id] = time
+def _keep_latest(account_id: str, time: datetime, last: dict[str, datetime]) -> None:
+    if account_id not in last or time > last[account_id]:
+        last[account_id] = time
 
 
-def _note_live(
-    found: Mapping[str, datetime], partition: int, received_at: datetime, into: Read
-) -> None:
-    for account_id, time in found.items():
+def _note_live(found: Mapping[str, tuple[datetime, datetime]], partition: int, into: Read) -> None:
+    for account_id, (time, received_at) in found.items():
+        _keep_latest(account_id, time, into.arrivals.last)
         seen = into.latest.get(account_id)
         if seen is None or time > seen.event_time:
             into.latest[account_id] = Seen(partition, time, received_at)
@@ -257,7 +294,7 @@ def _as_text(event: UsageEvent) -> bytes:
     """Return an event that was corrected, as it is counted."""
     try:
         return msgspec.json.encode(event.to_cloudevent())
-    except RecursionError:  # properties nested without end: they add nothing
+    except (RecursionError, OverflowError):  # nested without end, or numbers without end
         bare = {**event.to_cloudevent(), "data": {"user_id": event.user_id}}
         return msgspec.json.encode(bare)
 

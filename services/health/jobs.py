@@ -15,8 +15,9 @@ from services.health.settings import (
 from services.health.storage import accounts, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
+from services.health.usecases.planning import Sealing, plan_days
 from services.health.usecases.scoring import rescore_some
-from services.health.usecases.sealing import seal_group
+from services.health.usecases.sealing import seal_piece
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
 
@@ -39,15 +40,33 @@ class Sealer:
             if look == self._seen and not await accounts.count_dirty(tx):
                 return False
             groups = await accounts.peer_groups(tx)
+            now = tx.now
         for group in groups:
-            async with database.transaction() as tx:
-                mark = marks.get(group)
-                at = mark and mark.event_time
-                time = StreamTime(tx.now, at, EVENT_GRACE, WALL_GRACE, filling)
-                caused_at = mark.received_at if mark else tx.now
-                await seal_group(tx, group, self._profile, time, caused_at)
+            mark = marks.get(group)
+            at = mark and mark.event_time
+            time = StreamTime(now, at, EVENT_GRACE, WALL_GRACE, filling)
+            caused_at = mark.received_at if mark else now
+            await seal_group(database, Sealing(group, self._profile, time, caused_at))
         self._seen = look
         return False
+
+
+async def seal_group(database: Database, work: Sealing) -> None:
+    """Seal the days of a group that are over: plan some, bring every account up, and again."""
+    planned = True
+    while planned:
+        await _bring_up(database, work)
+        async with database.transaction() as tx:
+            planned = await plan_days(tx, work)
+
+
+async def _bring_up(database: Database, work: Sealing) -> None:
+    """Seal piece by piece, each in its own transaction: first what nobody holds, then the rest."""
+    for wait in (False, True):
+        after: str | None = ""
+        while after is not None:
+            async with database.transaction() as tx:
+                after = await seal_piece(tx, work, after, wait=wait)
 
 
 async def refresh_scores(database: Database) -> bool:

@@ -99,6 +99,32 @@ class RiskRecovered(Fact):
     recovered_at: datetime
 
 
+class SegmentUsageDropped(Fact):
+    """A whole segment uses the product less than is normal: look at the product, not at accounts.
+
+    The peer factor was under 80 % on five working days in a row; ``level`` is the last one, from
+    so many ``accounts``. ``account_id`` is ``segment:`` and the segment's name: the unit of order.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.health.segment_usage_dropped.v1"
+    segment: str
+    time_zone: str
+    day: date
+    level: float
+    accounts: int
+
+
+class SegmentUsageRecovered(Fact):
+    """A segment that was down is back: at least 80 % of normal on three working days."""
+
+    event_type: ClassVar[str] = "io.tenure.health.segment_usage_recovered.v1"
+    segment: str
+    time_zone: str
+    day: date
+    level: float
+    opened_on: date
+
+
 FACTS: tuple[type[Fact], ...] = (
     GroupIdentified,
     UsageRolledUp,
@@ -108,4 +134,6 @@ FACTS: tuple[type[Fact], ...] = (
     RiskOpened,
     RiskWorsened,
     RiskRecovered,
+    SegmentUsageDropped,
+    SegmentUsageRecovered,
 )

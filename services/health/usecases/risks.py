@@ -24,6 +24,8 @@ from shared.kernel.ids import new_id
 
 _TITLES = {
     Reason.USAGE_DROP: "Usage has dropped",
+    Reason.ACTIVE_USERS_DROP: "Fewer people use the product",
+    Reason.ACTIVE_DAYS_DROP: "The product is used on fewer days",
     Reason.USAGE_DIP: "Usage dipped against last week",
     Reason.SILENCE: "The customer has gone silent",
     Reason.LOW_SCORE: "Health is low",
@@ -96,4 +98,6 @@ def title_of(reason: str, profile: Profile) -> str:
     for rule in profile.signal_rules:
         if rule.reason == reason:
             return rule.title
+    if reason not in set(Reason):  # the drop of a metric that the profile watches
+        return f"{reason.removesuffix('_drop').replace('_', ' ').capitalize()} has dropped"
     return _TITLES[Reason(reason)]

@@ -10,7 +10,7 @@ import pytest
 from services.health.jobs import Sealer, refresh_scores
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
-from services.health.storage import accounts
+from services.health.storage import accounts, detector
 from shared.bus.consumer import Batch
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -202,12 +202,10 @@ async def test_an_event_for_a_sealed_day_seals_it_again(
     late = event("late", time=(NOON - timedelta(days=10)).isoformat())
     await stream.handle([batch(late, start=1)], GROUP)
     await sealer.run(health)
-    seen = await value(
-        health,
-        "SELECT y FROM detector_days WHERE metric = 'events' AND day = :day",
-        day=(NOON - timedelta(days=10)).date(),
-    )
-    assert seen == 2
+    async with health.transaction() as tx:
+        row = (await detector.kept(tx, ["acme"]))["acme"]
+    days_back = (row.day - (NOON - timedelta(days=10)).date()).days
+    assert detector.unpack([row], row.metrics).recent[0, -1 - days_back] == 2
 
 
 async def test_a_group_that_is_ahead_closes_no_days_of_another(
@@ -219,7 +217,7 @@ async def test_a_group_that_is_ahead_closes_no_days_of_another(
     last_week = (NOON - timedelta(days=7)).isoformat()
     await stream.handle([batch(event("1", "ahead"), event("2", "behind", time=last_week))], GROUP)
     await Sealer(load_profile()).run(health)
-    sealed = await value(health, "SELECT max(day) FROM detector_days WHERE account_id = 'behind'")
+    sealed = await value(health, "SELECT max(day) FROM detector_states WHERE account_id = 'behind'")
     assert sealed is None
 
 

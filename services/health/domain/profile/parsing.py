@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
-from services.health.domain.profile.metrics import Metric, MetricKind
+from services.health.domain.profile.metrics import ACTIVE_USERS, Metric, MetricKind
 from services.health.domain.profile.profile import (
     Bands,
     Decay,
@@ -66,12 +66,15 @@ def _bands(section: Section) -> Bands:
 
 
 def _metric(name: str, section: Section) -> Metric:
-    section.only("kind", "events", "property")
+    section.only("kind", "events", "property", "watch")
     kind = MetricKind(_choice(section, "kind", MetricKind))
     if (kind is MetricKind.SUM) != section.has("property"):
         raise ProfileInvalid(f"{section.at('property')}: name one for kind sum, and for no other")
     named = section.text("property") if section.has("property") else None
-    return Metric(name, kind, section.texts("events"), named)
+    watch = section.flag("watch")
+    if watch and kind is not MetricKind.COUNT and name != ACTIVE_USERS:
+        raise ProfileInvalid(f"{section.at('watch')}: only metrics of kind count can be watched")
+    return Metric(name, kind, section.texts("events"), named, watch)
 
 
 def _choice(section: Section, key: str, choices: type[StrEnum], default: str | None = None) -> str:
@@ -192,14 +195,16 @@ def _silence(section: Section) -> SilenceRule:
 def _drop(section: Section) -> DropRule:
     section.only(
         "alarm_probability", "min_events_a_week", "exit_probability", "exit_ratio",
-        "cool_down_days",
+        "cool_down_days", "alert_budget",
     )  # fmt: skip
+    budget = section.section("alert_budget").only("alerts_per_100_accounts_a_month")
     return DropRule(
         alarm_probability=section.number("alarm_probability", 0.5, 0.999, 0.8),
         min_events_a_week=section.number("min_events_a_week", 0, ANY, 10),
         exit_probability=section.number("exit_probability", 0, 1, 0.5),
         exit_ratio=section.number("exit_ratio", 0, 10, 0.85),
         cool_down=_days(section, "cool_down_days", 7),
+        alerts_per_100_a_month=budget.number("alerts_per_100_accounts_a_month", 0.01, 100, 2),
     )
 
 

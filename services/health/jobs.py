@@ -15,6 +15,7 @@ from services.health.settings import (
 from services.health.storage import accounts, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
+from services.health.usecases.calibrating import calibrate_when_due
 from services.health.usecases.planning import Sealing, plan_days
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_piece
@@ -69,6 +70,13 @@ async def _bring_up(database: Database, work: Sealing) -> None:
                 after = await seal_piece(tx, work, after, wait=wait)
 
 
+async def calibrate_alarms(database: Database) -> bool:
+    """Choose how sure the drop detector must be, when that is due."""
+    async with database.transaction() as tx:
+        await calibrate_when_due(tx, _PROFILE)
+    return False
+
+
 async def refresh_scores(database: Database) -> bool:
     """Score again the accounts that something happened to."""
     async with database.transaction() as tx:
@@ -96,5 +104,6 @@ _PROFILE = load_profile()
 
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer(_PROFILE).run),
+    Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
 )

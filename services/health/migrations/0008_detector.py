@@ -24,9 +24,11 @@ CREATE TABLE detector_states (
     since       date NOT NULL,
     day         date NOT NULL,
     metrics     text[] NOT NULL,
+    monitoring  text NOT NULL,
     records     bytea STORAGE MAIN NOT NULL,
     recent      bytea STORAGE MAIN NOT NULL
 ) WITH (toast_tuple_target = 8160, fillfactor = 50);
+CREATE INDEX detector_states_monitoring ON detector_states (monitoring);
 
 ALTER TABLE peer_days ADD COLUMN voters int NOT NULL;
 ALTER TABLE peer_days ADD COLUMN observed double precision NOT NULL;

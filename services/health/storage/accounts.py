@@ -78,6 +78,12 @@ async def peer_groups(tx: Transaction) -> Sequence[PeerGroup]:
     return [PeerGroup(row["segment"], row["time_zone"]) for row in rows]
 
 
+async def live_since(tx: Transaction) -> datetime | None:
+    """Return when the first account was seen."""
+    at: datetime | None = await tx.fetch_value("SELECT min(first_seen_at) FROM accounts")
+    return at
+
+
 async def count_dirty(tx: Transaction) -> int:
     """Return how many accounts have events for days that are sealed."""
     return int(await tx.fetch_value("SELECT count(*) FROM accounts WHERE dirty_from IS NOT NULL"))
@@ -147,7 +153,7 @@ async def mark_dirty(
     """Have sealed days judged again: of an account, of a segment, or of everybody."""
     await tx.execute(
         "UPDATE accounts SET dirty_from = least(dirty_from, greatest(first_day, :since)) "
-        "WHERE sealed_through IS NOT NULL "
+        "WHERE sealed_through >= :since "
         "AND (CAST(:account_id AS text) IS NULL OR account_id = :account_id) "
         "AND (CAST(:segment AS text) IS NULL OR segment = :segment)",
         since=since,

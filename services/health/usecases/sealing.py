@@ -17,6 +17,7 @@ import numpy as np
 
 from services.health.domain.detector.budget import AlarmLedger
 from services.health.domain.detector.decisions import Decision
+from services.health.domain.detector.monitoring import monitoring_of
 from services.health.domain.detector.peers import PeerDay
 from services.health.domain.detector.recent import roll
 from services.health.domain.detector.replay import Exit, Mask, Stretch, replay
@@ -24,7 +25,7 @@ from services.health.domain.detector.state import Floats
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, watched
 from services.health.storage import accounts, alarms, days, detector, monitoring, peers
 from services.health.storage.accounts import Member
-from services.health.storage.detector import Kept, Rows
+from services.health.storage.detector import Kept, Key, Rows
 from services.health.usecases.planning import Sealing, begins_on, days_of, off_days
 from services.health.usecases.watching import Watched, watch_sealed
 from shared.contracts.health import UsageRolledUp
@@ -69,6 +70,13 @@ class Part:
     def ids(self) -> list[str]:
         """The accounts, in the order of the arrays."""
         return [one.member.account_id for one in self.due]
+
+    @property
+    def is_off(self) -> Mask:
+        """Whose last day is not judged."""
+        last = self.columns([one.last for one in self.due])
+        off: Mask = ~self.stretch.sealed[np.arange(len(last)), last]
+        return off
 
     def columns(self, of: Sequence[date]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Return the columns of days."""
@@ -152,13 +160,21 @@ async def _seal(tx: Transaction, work: Sealing, part: Part) -> None:
         if ledger:
             await alarms.add_tallies(tx, work.group, name, ledger.tallies)
     rows = Rows(records, _rolled(part, before.recent))
-    keys = [(one.member.account_id, one.since, one.last) for one in part.due]
-    await detector.save(tx, keys, names, rows)
+    await detector.save(tx, _keys(part, rows), names, rows)
     for last in sorted({one.last for one in part.due}):
         here = [one.member.account_id for one in part.due if one.last == last]
         await accounts.mark_sealed(tx, here, last, work.caused_at)
     await _announce(tx, part)
-    await _watch(tx, work, part, rows)
+    watching = Watched(part.ids, [one.last for one in part.due], rows, part.is_off)
+    await watch_sealed(tx, work, watching)
+
+
+def _keys(part: Part, rows: Rows) -> list[Key]:
+    states = monitoring_of(rows.records[EVENTS], part.is_off)
+    return [
+        Key(one.member.account_id, one.since, one.last, state)
+        for one, state in zip(part.due, states, strict=True)
+    ]
 
 
 def _rolled(part: Part, recent: Floats) -> Floats:
@@ -166,14 +182,6 @@ def _rolled(part: Part, recent: Floats) -> Floats:
     first = part.columns([one.first for one in part.due])
     last = part.columns([one.last for one in part.due])
     return roll(recent, counts, (first, last))
-
-
-async def _watch(tx: Transaction, work: Sealing, part: Part, rows: Rows) -> None:
-    last = part.columns([one.last for one in part.due])
-    is_off = ~part.stretch.sealed[np.arange(len(last)), last]
-    through = [one.last for one in part.due]
-    watching = Watched(part.ids, through, rows, is_off)
-    await watch_sealed(tx, work, watching)
 
 
 async def _announce(tx: Transaction, part: Part) -> None:

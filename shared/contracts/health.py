@@ -110,8 +110,8 @@ class SegmentUsageDropped(Fact):
     segment: str
     time_zone: str
     day: date
-    level: float
-    accounts: int
+    level: float = Field(description="The segment's usage against its normal; 1 is normal.")
+    accounts: int = Field(description="How many accounts it was measured on.")
 
 
 class SegmentUsageRecovered(Fact):
@@ -121,8 +121,8 @@ class SegmentUsageRecovered(Fact):
     segment: str
     time_zone: str
     day: date
-    level: float
-    opened_on: date
+    level: float = Field(description="The segment's usage against its normal; 1 is normal.")
+    opened_on: date = Field(description="The day on which it was found to be down.")
 
 
 FACTS: tuple[type[Fact], ...] = (

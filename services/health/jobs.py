@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
 from services.health.settings import (
     BACKFILL_PAUSE,
@@ -16,21 +15,19 @@ from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.activation import roll_out
 from services.health.usecases.backfilling import fill_some
+from services.health.usecases.calibrating import calibrate_when_due
+from services.health.usecases.planning import Sealing, plan_days
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.scoring import rescore_some
-from services.health.usecases.sealing import seal_group
+from services.health.usecases.sealing import seal_piece
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
 
 
 class Sealer:
-    """Seals the days that are over, and looks only when something may have changed.
+    """Seals the days that are over, and looks only when something may have changed."""
 
-    A peer group is judged by its segment's profile, unless one is given.
-    """
-
-    def __init__(self, profile: Profile | None = None) -> None:
-        self._profile = profile
+    def __init__(self) -> None:
         self._seen: object = None
 
     async def run(self, database: Database) -> bool:
@@ -44,16 +41,41 @@ class Sealer:
             if look == self._seen and not await accounts.count_dirty(tx):
                 return False
             groups = await accounts.peer_groups(tx)
+            book, now = await PROFILES.current(tx), tx.now
         for group in groups:
-            async with database.transaction() as tx:
-                mark = marks.get(group)
-                at = mark and mark.event_time
-                time = StreamTime(tx.now, at, EVENT_GRACE, WALL_GRACE, filling)
-                caused_at = mark.received_at if mark else tx.now
-                profile = self._profile or (await PROFILES.current(tx)).for_segment(group.segment)
-                await seal_group(tx, group, profile, time, caused_at)
+            mark = marks.get(group)
+            at = mark and mark.event_time
+            time = StreamTime(now, at, EVENT_GRACE, WALL_GRACE, filling)
+            caused_at = mark.received_at if mark else now
+            profile = book.for_segment(group.segment)
+            await seal_group(database, Sealing(group, profile, time, caused_at))
         self._seen = look
         return False
+
+
+async def seal_group(database: Database, work: Sealing) -> None:
+    """Seal the days of a group that are over: plan some, bring every account up, and again."""
+    planned = True
+    while planned:
+        await _bring_up(database, work)
+        async with database.transaction() as tx:
+            planned = await plan_days(tx, work)
+
+
+async def _bring_up(database: Database, work: Sealing) -> None:
+    """Seal piece by piece, each in its own transaction: first what nobody holds, then the rest."""
+    for wait in (False, True):
+        after: str | None = ""
+        while after is not None:
+            async with database.transaction() as tx:
+                after = await seal_piece(tx, work, after, wait=wait)
+
+
+async def calibrate_alarms(database: Database) -> bool:
+    """Choose how sure the drop detector must be, when that is due."""
+    async with database.transaction() as tx:
+        await calibrate_when_due(tx, (await PROFILES.current(tx)).default)
+    return False
 
 
 async def refresh_scores(database: Database) -> bool:
@@ -100,6 +122,7 @@ def _minute(moment: datetime) -> datetime:
 
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
+    Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
     Job("roll_out_profiles", timedelta(seconds=1), roll_out_profiles),
     Job("fill_metrics", timedelta(seconds=1), fill_metrics),

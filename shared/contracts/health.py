@@ -125,6 +125,32 @@ class ProfileRetired(Fact):
     retired_by: str = Field(description="Name of the API key that did it.")
 
 
+class SegmentUsageDropped(Fact):
+    """A whole segment uses the product less than is normal: look at the product, not at accounts.
+
+    The peer factor was under 80 % on five working days in a row; ``level`` is the last one, from
+    so many ``accounts``. ``account_id`` is ``segment:`` and the segment's name: the unit of order.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.health.segment_usage_dropped.v1"
+    segment: str
+    time_zone: str
+    day: date
+    level: float = Field(description="The segment's usage against its normal; 1 is normal.")
+    accounts: int = Field(description="How many accounts it was measured on.")
+
+
+class SegmentUsageRecovered(Fact):
+    """A segment that was down is back: at least 80 % of normal on three working days."""
+
+    event_type: ClassVar[str] = "io.tenure.health.segment_usage_recovered.v1"
+    segment: str
+    time_zone: str
+    day: date
+    level: float = Field(description="The segment's usage against its normal; 1 is normal.")
+    opened_on: date = Field(description="The day on which it was found to be down.")
+
+
 FACTS: tuple[type[Fact], ...] = (
     GroupIdentified,
     UsageRolledUp,
@@ -136,4 +162,6 @@ FACTS: tuple[type[Fact], ...] = (
     RiskRecovered,
     ProfileActivated,
     ProfileRetired,
+    SegmentUsageDropped,
+    SegmentUsageRecovered,
 )

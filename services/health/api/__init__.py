@@ -1,6 +1,16 @@
 """The HTTP door of health: ingest for product backends, the API for CSM tools."""
 
-from services.health.api import accounts, ingest, intake, metrics, profiles, risks, signals
+from services.health.api import (
+    accounts,
+    detector,
+    ingest,
+    intake,
+    metrics,
+    monitoring,
+    profiles,
+    risks,
+    signals,
+)
 
 ROUTERS = (
     ingest.router,
@@ -10,6 +20,8 @@ ROUTERS = (
     signals.router,
     profiles.router,
     metrics.router,
+    monitoring.router,
+    detector.router,
 )
 
 __all__ = ["ROUTERS"]

@@ -10,6 +10,10 @@ from shared.db.transaction import Transaction
 
 DEFAULT_SEGMENT = "smb"
 """The segment of an account that nobody told us of."""
+_MEMBER = (
+    "account_id, first_seen_at, last_active_at, first_day, sealed_through, dirty_from, "
+    "backfilled_at"
+)
 
 
 class Member(NamedTuple):
@@ -32,12 +36,14 @@ class PeerGroup(NamedTuple):
 
 
 async def upsert(tx: Transaction, account_id: str, segment: str, time_zone: str) -> None:
-    """Note an account's segment and time zone."""
+    """Note an account's segment and time zone; with other peers its past is judged again."""
     await tx.execute(
-        "INSERT INTO accounts (account_id, segment, time_zone, first_seen_at) "
+        "INSERT INTO accounts AS a (account_id, segment, time_zone, first_seen_at) "
         "VALUES (:account_id, :segment, :time_zone, :now) "
         "ON CONFLICT (account_id) DO UPDATE SET segment = EXCLUDED.segment, "
-        "time_zone = EXCLUDED.time_zone",
+        "time_zone = EXCLUDED.time_zone, dirty_from = CASE WHEN a.sealed_through IS NOT NULL "
+        "AND (a.segment, a.time_zone) <> (EXCLUDED.segment, EXCLUDED.time_zone) "
+        "THEN a.first_day ELSE a.dirty_from END",
         account_id=account_id,
         segment=segment,
         time_zone=time_zone,
@@ -84,6 +90,12 @@ async def peer_groups(tx: Transaction) -> Sequence[PeerGroup]:
     return [PeerGroup(row["segment"], row["time_zone"]) for row in rows]
 
 
+async def live_since(tx: Transaction) -> datetime | None:
+    """Return when the first account was seen."""
+    at: datetime | None = await tx.fetch_value("SELECT min(first_seen_at) FROM accounts")
+    return at
+
+
 async def count_dirty(tx: Transaction) -> int:
     """Return how many accounts have events for days that are sealed."""
     return int(await tx.fetch_value("SELECT count(*) FROM accounts WHERE dirty_from IS NOT NULL"))
@@ -98,16 +110,77 @@ async def count_unsealed(tx: Transaction) -> int:
     )
 
 
-async def members(tx: Transaction, group: PeerGroup) -> Sequence[Member]:
-    """Return the accounts of a group and lock them: usage waits while their days are sealed."""
+async def voters(tx: Transaction, group: PeerGroup, through: date | None) -> Sequence[Member]:
+    """Return the accounts of a group that stand where the group does, or begin after it."""
     rows = await tx.fetch_all(
-        "SELECT account_id, first_seen_at, last_active_at, first_day, sealed_through, dirty_from, "
-        "backfilled_at FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
-        "AND first_day IS NOT NULL ORDER BY account_id FOR UPDATE",
-        segment=group.segment,
-        time_zone=group.time_zone,
+        f"SELECT {_MEMBER} FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
+        "AND first_day IS NOT NULL AND (CAST(:through AS date) IS NULL "
+        "OR (sealed_through = :through AND dirty_from IS NULL) "
+        "OR (sealed_through IS NULL AND first_day > :through)) ORDER BY account_id",
+        through=through,
+        **group._asdict(),
     )
-    return [Member(**row) for row in rows]
+    return [Member(*row.values()) for row in rows]
+
+
+async def lagging(
+    tx: Transaction, group: PeerGroup, through: date, page: tuple[str, int], *, wait: bool
+) -> Sequence[Member]:
+    """Return the next accounts that are behind their group, or dirty, and lock them.
+
+    ``page``: after which account id, and how many. Usage of these accounts waits until the
+    transaction ends. Accounts that somebody else holds are left out unless ``wait``.
+    """
+    rows = await tx.fetch_all(
+        f"SELECT {_MEMBER} FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
+        "AND first_day <= :through AND account_id > :after AND (sealed_through IS NULL "
+        "OR sealed_through < :through OR dirty_from IS NOT NULL) ORDER BY account_id "
+        f"LIMIT :limit FOR NO KEY UPDATE{'' if wait else ' SKIP LOCKED'}",
+        through=through,
+        after=page[0],
+        limit=page[1],
+        **group._asdict(),
+    )
+    return [Member(*row.values()) for row in rows]
+
+
+async def first_seen(
+    tx: Transaction, group: PeerGroup, filled_since: datetime | None
+) -> datetime | None:
+    """Return when the first account of a group was seen that no back-fill is under way for."""
+    at: datetime | None = await tx.fetch_value(
+        "SELECT min(first_seen_at) FROM accounts WHERE segment = :segment "
+        "AND time_zone = :time_zone AND first_day IS NOT NULL "
+        "AND (CAST(:since AS timestamptz) IS NULL OR backfilled_at IS NULL "
+        "OR backfilled_at < :since)",
+        since=filled_since,
+        **group._asdict(),
+    )
+    return at
+
+
+async def mark_dirty(
+    tx: Transaction, since: date, *, account_id: str | None = None, segment: str | None = None
+) -> None:
+    """Have sealed days judged again: of an account, of a segment, or of everybody."""
+    await tx.execute(
+        "UPDATE accounts SET dirty_from = least(dirty_from, greatest(first_day, :since)) "
+        "WHERE sealed_through >= :since "
+        "AND (CAST(:account_id AS text) IS NULL OR account_id = :account_id) "
+        "AND (CAST(:segment AS text) IS NULL OR segment = :segment)",
+        since=since,
+        account_id=account_id,
+        segment=segment,
+    )
+
+
+async def rejudge(tx: Transaction, group: PeerGroup) -> None:
+    """Have all days of a group judged again."""
+    await tx.execute(
+        "UPDATE accounts SET dirty_from = first_day WHERE segment = :segment "
+        "AND time_zone = :time_zone AND sealed_through IS NOT NULL",
+        **group._asdict(),
+    )
 
 
 async def mark_sealed(

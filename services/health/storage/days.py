@@ -1,23 +1,29 @@
-"""Daily counts, and what the detector made of them."""
+"""Daily counts of accounts, and what the detector said of the newest sealed day."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 from sqlalchemy import RowMapping
 
-from services.health.domain.detector.state import SegmentState
-from services.health.storage.accounts import PeerGroup
+from services.health.domain.detector.state import Floats
+from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
+from services.health.storage import detector
 from shared.db.transaction import Transaction
 
-EVENTS = "events"
-ACTIVE_USERS = "active_users"
 METRICS = (EVENTS, ACTIVE_USERS)
 
-_COUNTS = {
-    EVENTS: "SELECT account_id, day, sum(n)::float8 AS y FROM usage_daily",
-    ACTIVE_USERS: "SELECT account_id, day, count(*)::float8 AS y FROM usage_users",
-}
+_USERS = "count(*)"
+_DAILY = """
+SELECT account, array_agg(day) AS days{columns}
+FROM (
+    SELECT i.n - 1 AS account, t.day - CAST(:first AS date) AS day{counts}
+    FROM unnest(CAST(:account_ids AS text[])) WITH ORDINALITY AS i(account_id, n)
+    JOIN {table} AS t USING (account_id)
+    WHERE t.day BETWEEN :first AND :last GROUP BY 1, 2
+) AS daily GROUP BY account
+"""
 
 
 class JudgedDay(NamedTuple):
@@ -31,29 +37,53 @@ class JudgedDay(NamedTuple):
     ratio: float
     p_down: float
     peers: float
-    alarm: bool
 
 
-class PeerDay(NamedTuple):
-    """What a peer group's day was like: the peer factor, and the weekday habit before it."""
+async def daily_counts(
+    tx: Transaction, metrics: Sequence[Metric], account_ids: Sequence[str], span: tuple[date, date]
+) -> Mapping[str, Floats]:
+    """Return accounts x days for each metric, for an inclusive range of days."""
+    events = [metric for metric in metrics if metric.kind is MetricKind.COUNT]
+    users = [metric for metric in metrics if metric.kind is MetricKind.DISTINCT_USERS]
+    sums = [_sum_of(metric, n) for n, metric in enumerate(events)]
+    filters = {f"names{n}": list(metric.events) for n, metric in enumerate(events) if metric.events}
+    found = {}
+    if events:
+        table = await _table(tx, "usage_daily", sums, (account_ids, span, filters))
+        found.update({metric.name: table[n] for n, metric in enumerate(events)})
+    if users:
+        table = await _table(tx, "usage_users", [_USERS], (account_ids, span, {}))
+        found.update({metric.name: table[0] for metric in users})
+    return found
 
-    day: date
-    g: float
-    shape: SegmentState
+
+def _sum_of(metric: Metric, number: int) -> str:
+    only = f" FILTER (WHERE t.name = ANY(CAST(:names{number} AS text[])))"
+    return f"coalesce(sum(t.n){only if metric.events else ''}, 0)"
 
 
-async def counts(
-    tx: Transaction, metric: str, account_ids: Sequence[str], days: tuple[date, date]
-) -> Mapping[tuple[str, date], float]:
-    """Return the daily numbers of accounts for an inclusive range of days; absent is zero."""
+async def _table(
+    tx: Transaction,
+    table: str,
+    sums: Sequence[str],
+    wanted: tuple[Sequence[str], tuple[date, date], Mapping[str, list[str]]],
+) -> Floats:
+    """Return sums x accounts x days; no row is zero."""
+    account_ids, (first, last), filters = wanted
+    columns = "".join(f", array_agg(c{n}) AS c{n}" for n in range(len(sums)))
+    counts = "".join(f", CAST({one} AS float8) AS c{n}" for n, one in enumerate(sums))
     rows = await tx.fetch_all(
-        f"{_COUNTS[metric]} WHERE account_id = ANY(CAST(:account_ids AS text[])) "
-        "AND day BETWEEN :first AND :last GROUP BY account_id, day",
+        _DAILY.format(columns=columns, counts=counts, table=table),
         account_ids=list(account_ids),
-        first=days[0],
-        last=days[1],
+        first=first,
+        last=last,
+        **filters,
     )
-    return {(row["account_id"], row["day"]): row["y"] for row in rows}
+    found = np.zeros((len(sums), len(account_ids), (last - first).days + 1))
+    for row in rows:
+        account, days, *values = cast("Any", row).values()
+        found[:, account, days] = values
+    return found
 
 
 async def active_users(
@@ -71,128 +101,37 @@ async def active_users(
     return {row["account_id"]: row["users"] for row in rows}
 
 
-async def states(
-    tx: Transaction, metric: str, account_ids: Sequence[str]
-) -> Mapping[str, list[float]]:
-    """Return what the detector remembers of accounts."""
-    rows = await tx.fetch_all(
-        "SELECT account_id, state FROM detector_states WHERE metric = :metric "
-        "AND account_id = ANY(CAST(:account_ids AS text[]))",
-        metric=metric,
-        account_ids=list(account_ids),
-    )
-    return {row["account_id"]: row["state"] for row in rows}
-
-
-async def save_states(
-    tx: Transaction, metric: str, day: date, rows: Mapping[str, list[float]]
-) -> None:
-    """Keep what the detector remembers after a day."""
-    await tx.execute_many(
-        "INSERT INTO detector_states (account_id, metric, day, state) "
-        "VALUES (:account_id, :metric, :day, :state) ON CONFLICT (account_id, metric) "
-        "DO UPDATE SET day = EXCLUDED.day, state = EXCLUDED.state",
-        [
-            {"account_id": account_id, "metric": metric, "day": day, "state": state}
-            for account_id, state in sorted(rows.items())
-        ],
-    )
-
-
-async def save_judged(tx: Transaction, judged: Iterable[JudgedDay]) -> None:
-    """Keep what was said about days; a day judged again is replaced."""
-    rows = sorted(judged)
-    await tx.execute(
-        "INSERT INTO detector_days SELECT * FROM unnest(CAST(:ids AS text[]), "
-        "CAST(:metrics AS text[]), CAST(:days AS date[]), CAST(:ys AS float8[]), "
-        "CAST(:mus AS float8[]), CAST(:ratios AS float8[]), CAST(:ps AS float8[]), "
-        "CAST(:peers AS float8[]), CAST(:alarms AS boolean[])) "
-        "ON CONFLICT (account_id, metric, day) DO UPDATE SET y = EXCLUDED.y, mu = EXCLUDED.mu, "
-        "ratio = EXCLUDED.ratio, p_down = EXCLUDED.p_down, peers = EXCLUDED.peers, "
-        "alarm = EXCLUDED.alarm",
-        ids=[row.account_id for row in rows],
-        metrics=[row.metric for row in rows],
-        days=[row.day for row in rows],
-        ys=[row.y for row in rows],
-        mus=[row.mu for row in rows],
-        ratios=[row.ratio for row in rows],
-        ps=[row.p_down for row in rows],
-        peers=[row.peers for row in rows],
-        alarms=[row.alarm for row in rows],
-    )
-
-
 async def latest_judged(tx: Transaction, account_id: str) -> Mapping[str, JudgedDay]:
-    """Return the newest judged day of each metric of an account."""
+    """Return what was said about the newest sealed day in events and in active users."""
+    kept = (await detector.kept(tx, [account_id])).get(account_id)
+    if kept is None:
+        return {}
+    factors = await _factors(tx, account_id, kept.day)
+    judged = {}
+    for metric in METRICS:
+        record = kept.record(metric)
+        if record is not None:
+            judged[metric] = JudgedDay(
+                account_id=account_id,
+                metric=metric,
+                day=kept.day,
+                y=float(record.seen[0]),
+                mu=float(record.expected[0]),
+                ratio=float(record.ratio[0]),
+                p_down=float(record.probability[0]),
+                peers=factors.get(metric, 1.0),
+            )
+    return judged
+
+
+async def _factors(tx: Transaction, account_id: str, day: date) -> Mapping[str, float]:
     rows = await tx.fetch_all(
-        "SELECT DISTINCT ON (metric) * FROM detector_days WHERE account_id = :account_id "
-        "ORDER BY metric, day DESC",
+        "SELECT p.metric, p.g FROM peer_days AS p JOIN accounts AS a USING (segment, time_zone) "
+        "WHERE a.account_id = :account_id AND p.day = :day",
         account_id=account_id,
+        day=day,
     )
-    return {row["metric"]: JudgedDay(**row) for row in rows}
-
-
-async def group_day(tx: Transaction, group: PeerGroup) -> date | None:
-    """Return the last day the group as a whole is sealed through."""
-    found: date | None = await tx.fetch_value(
-        "SELECT max(day) FROM peer_days WHERE segment = :segment AND time_zone = :time_zone",
-        **group._asdict(),
-    )
-    return found
-
-
-async def group_state(tx: Transaction, group: PeerGroup, metric: str) -> SegmentState:
-    """Return the weekday habit of a group; a new group's days are alike."""
-    raw = await tx.fetch_value(
-        "SELECT state FROM peer_groups WHERE segment = :segment AND time_zone = :time_zone "
-        "AND metric = :metric",
-        metric=metric,
-        **group._asdict(),
-    )
-    return SegmentState(tuple(raw)) if raw else SegmentState()
-
-
-async def save_group(
-    tx: Transaction, group: PeerGroup, metric: str, state: SegmentState, days: Sequence[PeerDay]
-) -> None:
-    """Keep a group's weekday habit, and the days it was sealed for."""
-    await tx.execute(
-        "INSERT INTO peer_groups (segment, time_zone, metric, day, state) "
-        "VALUES (:segment, :time_zone, :metric, :day, :state) "
-        "ON CONFLICT (segment, time_zone, metric) DO UPDATE SET day = EXCLUDED.day, "
-        "state = EXCLUDED.state",
-        metric=metric,
-        day=days[-1].day,
-        state=list(state.raw),
-        **group._asdict(),
-    )
-    await tx.execute_many(
-        "INSERT INTO peer_days (segment, time_zone, metric, day, g, shape) "
-        "VALUES (:segment, :time_zone, :metric, :day, :g, :shape)",
-        [
-            {
-                "metric": metric,
-                "day": day.day,
-                "g": day.g,
-                "shape": list(day.shape.raw),
-                **group._asdict(),
-            }
-            for day in days
-        ],
-    )
-
-
-async def peer_days(tx: Transaction, group: PeerGroup, metric: str) -> Mapping[date, PeerDay]:
-    """Return the days a group was sealed for."""
-    rows = await tx.fetch_all(
-        "SELECT day, g, shape FROM peer_days WHERE segment = :segment "
-        "AND time_zone = :time_zone AND metric = :metric",
-        metric=metric,
-        **group._asdict(),
-    )
-    return {
-        row["day"]: PeerDay(row["day"], row["g"], SegmentState(tuple(row["shape"]))) for row in rows
-    }
+    return {row["metric"]: row["g"] for row in rows}
 
 
 async def by_name(tx: Transaction, account_id: str, last_days: int) -> Sequence[RowMapping]:

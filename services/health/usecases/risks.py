@@ -25,6 +25,8 @@ from shared.kernel.ids import new_id
 
 _TITLES = {
     Reason.USAGE_DROP: "Usage has dropped",
+    Reason.ACTIVE_USERS_DROP: "Fewer people use the product",
+    Reason.ACTIVE_DAYS_DROP: "The product is used on fewer days",
     Reason.USAGE_DIP: "Usage dipped against last week",
     Reason.SILENCE: "The customer has gone silent",
     Reason.LOW_SCORE: "Health is low",
@@ -99,4 +101,8 @@ def title_of(reason: str, profile: Profile | ProfileBook) -> str:
     """
     if reason in _TITLES:
         return _TITLES[Reason(reason)]
-    return profile.title(reason) or reason.replace("_", " ").capitalize()
+    if titled := profile.title(reason):
+        return titled
+    if reason.endswith("_drop"):  # of a metric that the profile watches
+        return f"{reason.removesuffix('_drop').replace('_', ' ').capitalize()} has dropped"
+    return reason.replace("_", " ").capitalize()

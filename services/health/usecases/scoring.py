@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
+from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS
 from services.health.domain.profile.profile import Profile
 from services.health.domain.risk.reasons import low_score, low_score_risk_rule
 from services.health.domain.score.score import Evidence, Observation, band_after, score_account
@@ -20,7 +21,7 @@ _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
 
 _AT_ONCE = 20
-_METRIC_INPUTS = {days.EVENTS: "usage_ratio", days.ACTIVE_USERS: "active_users_ratio"}
+_METRIC_INPUTS = {EVENTS: "usage_ratio", ACTIVE_USERS: "active_users_ratio"}
 
 
 async def rescore_some(tx: Transaction) -> int:

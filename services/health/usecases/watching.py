@@ -1,59 +1,138 @@
 """Look at an account for reasons to worry: after a day is sealed, and after a signal."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
-from services.health.domain.detector.gpr import RATIO_FROM_DAY
-from services.health.domain.profile.profile import Profile
+import numpy as np
+
+from services.health.domain.detector.budget import BAND_EDGES, band_of, p_star_of
+from services.health.domain.detector.gpr import ALARM_FROM_DAY, RATIO_FROM_DAY
+from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel, peer_level
+from services.health.domain.detector.recent import RecentUsage
+from services.health.domain.detector.replay import Mask
+from services.health.domain.profile.metrics import EVENTS
+from services.health.domain.profile.profile import DropRule, Profile
 from services.health.domain.risk.reasons import (
+    RARE_CHANCE,
+    ActiveDaysReading,
     DropReading,
     SilenceReading,
+    active_days_drop,
     signal_risk,
     signal_risk_rule,
     silence,
+    suspended,
     usage_dip,
     usage_drop,
 )
-from services.health.domain.risk.risk import Finding, RiskRule, Stage
-from services.health.storage import days, risks, signals
-from services.health.storage.accounts import Member
+from services.health.domain.risk.risk import Finding, RiskRule
+from services.health.storage import alarms, peers, risks, signals
+from services.health.storage.accounts import PeerGroup
+from services.health.storage.alarms import InForce
+from services.health.storage.detector import Rows
+from services.health.usecases.planning import Sealing
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.risks import settle
 from shared.db.transaction import Transaction
 
-_WEEK = timedelta(days=7)
-_HABIT_DAYS = 42
-_WORKING_WEEK = 5
+_WEEK_BEFORE = timedelta(days=6)
 
 Found = tuple[Finding, RiskRule]
+Thresholds = Mapping[tuple[str, int], InForce]
 
 
-async def watch_sealed(
-    tx: Transaction,
-    members: Sequence[Member],
-    judged: Mapping[str, days.JudgedDay],
-    profile: Profile,
-    caused_at: datetime,
-) -> None:
-    """Judge what the sealed days of accounts say: a drop, a dip, silence.
+@dataclass(frozen=True)
+class Watched:
+    """Accounts whose days were sealed, as arrays: through which day, and what is kept of them.
 
-    ``judged`` is the newest judged day of each account's events, the same day for all.
+    `is_off`: the last day was not judged, because monitoring is suspended.
     """
-    through = max(day.day for day in judged.values())
-    ids = [member.account_id for member in members]
-    first = through - timedelta(days=_HABIT_DAYS + profile.silence.days)
-    by_account: dict[str, dict[date, float]] = {account_id: {} for account_id in ids}
-    for (account_id, day), y in (await days.counts(tx, days.EVENTS, ids, (first, through))).items():
-        by_account[account_id][day] = y
-    at_stake = await risks.with_unsettled(tx, ids)
-    for member in members:
-        by_day = by_account[member.account_id]
-        findings = [
-            _drop(member, judged[member.account_id], by_day, profile),
-            _dip(member, by_day, profile, through),
-            _silence(member, by_day, profile, through),
+
+    account_ids: Sequence[str]
+    through: Sequence[date]
+    rows: Rows
+    is_off: Mask
+
+    @cached_property
+    def recent(self) -> RecentUsage:
+        """What the last weeks say."""
+        return RecentUsage.of(self.rows.recent, np.array([day.weekday() for day in self.through]))
+
+
+async def watch_sealed(tx: Transaction, work: Sealing, seen: Watched) -> None:
+    """Judge what the sealed days of accounts say: a drop, a dip, silence, fewer active days.
+
+    Only accounts that something may have happened to are looked at one by one.
+    """
+    thresholds = await alarms.in_force(tx)
+    profiles = await _profiles(tx, work, seen.account_ids)
+    suspects = _suspects_by_profile(seen, profiles, thresholds)
+    at_stake = await risks.with_unsettled(tx, seen.account_ids)
+    chosen = [n for n, one in enumerate(seen.account_ids) if suspects[n] or one in at_stake]
+    if not chosen:
+        return
+    by_day = {
+        day: await _peer_levels(tx, work.group, day) for day in {seen.through[n] for n in chosen}
+    }
+    for n in chosen:
+        judge = Judge(seen, n, profiles[n], thresholds, by_day[seen.through[n]])
+        await settle(tx, seen.account_ids[n], judge.findings(), profiles[n], work.caused_at)
+
+
+async def _profiles(tx: Transaction, work: Sealing, account_ids: Sequence[str]) -> list[Profile]:
+    """Return who judges each account: one that is landing may have another than its group."""
+    usual = (await PROFILES.current(tx)).for_segment(work.group.segment)
+    chosen = await PROFILES.for_accounts(tx, account_ids)
+    found = (chosen[account_id] for account_id in account_ids)
+    return [work.profile if profile == usual else profile for profile in found]
+
+
+async def _peer_levels(tx: Transaction, group: PeerGroup, day: date) -> Mapping[str, PeerLevel]:
+    first = await peers.first_day(tx, group)
+    age = (day - first).days + 1 if first else 0
+    is_alarming = await alarms.open_segment_alarm(tx, group) is not None
+    week = await peers.days(tx, group, (day - _WEEK_BEFORE, day))
+    return {name: peer_level(days, age, is_alarming=is_alarming) for name, days in week.items()}
+
+
+def _suspects_by_profile(
+    seen: Watched, profiles: Sequence[Profile], thresholds: Thresholds
+) -> Mask:
+    suspects = np.zeros(len(profiles), dtype=bool)
+    for label in {profile.label for profile in profiles}:
+        here = np.array([profile.label == label for profile in profiles])
+        judge = profiles[int(np.argmax(here))]
+        suspects |= here & _suspects(seen, judge, thresholds)
+    return suspects
+
+
+def _suspects(seen: Watched, profile: Profile, thresholds: Thresholds) -> Mask:
+    """Return which accounts any rule may have something to say about."""
+    recent, dip = seen.recent, profile.dip
+    change = recent.last_week - recent.week_before
+    suspects = (recent.week_before >= dip.min_events) & (change <= dip.change * recent.week_before)
+    suspects |= recent.silent_days >= profile.silence.days
+    suspects |= _is_little(seen) & (recent.fewer_days_by_chance() <= RARE_CHANCE)
+    for name, record in seen.rows.records.items():
+        p_stars = [
+            _p_star(thresholds, name, band, profile.drop) for band in range(1, len(BAND_EDGES) + 1)
         ]
-        if member.account_id in at_stake or any(f.stage is Stage.PRESENT for f, _ in findings):
-            await settle(tx, member.account_id, findings, profile, caused_at)
+        is_armed = record.state.age > ALARM_FROM_DAY
+        suspects |= is_armed & (record.probability >= p_star_of(record.level, p_stars))
+    result: Mask = suspects & ~seen.is_off
+    return result
+
+
+def _is_little(seen: Watched) -> Mask:
+    little: Mask = band_of(seen.rows.records[EVENTS].level) == 0
+    return little
+
+
+def _p_star(thresholds: Thresholds, metric: str, band: int, rule: DropRule) -> float:
+    known = thresholds.get((metric, band))
+    return known.threshold.p_star if known else rule.alarm_probability
 
 
 async def watch_signals(
@@ -68,38 +147,75 @@ async def watch_signals(
     await settle(tx, account_id, findings, profile, caused_at)
 
 
-def _drop(
-    member: Member, judged: days.JudgedDay, by_day: dict[date, float], profile: Profile
-) -> Found:
-    age = (judged.day - member.first_day).days
-    reading = DropReading(
-        ratio=judged.ratio,
-        probability=judged.p_down,
-        alarm=judged.alarm,
-        ready=age >= RATIO_FROM_DAY,
-        peer_factor=judged.peers,
-        level=sum(by_day.values()) / max(1, min(age + 1, _HABIT_DAYS + profile.silence.days)),
-    )
-    rule = profile.drop
-    return usage_drop(member.account_id, reading, rule), RiskRule(cool_down=rule.cool_down)
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One account of those that were sealed, looked at by every rule about usage."""
 
+    seen: Watched
+    at: int
+    profile: Profile
+    thresholds: Thresholds
+    levels: Mapping[str, PeerLevel] = field(default_factory=dict)
 
-def _dip(member: Member, by_day: dict[date, float], profile: Profile, through: date) -> Found:
-    week = sum(y for day, y in by_day.items() if through - _WEEK < day <= through)
-    before = sum(y for day, y in by_day.items() if through - 2 * _WEEK < day <= through - _WEEK)
-    finding = usage_dip(member.account_id, week, before, profile.dip)
-    return finding, RiskRule(cool_down=profile.dip.cool_down)
+    def findings(self) -> list[Found]:
+        """Return what the rules say; nothing is held against a suspended account."""
+        found = [
+            *(self._drop(metric) for metric in self.seen.rows.records),
+            *self._dip(),
+            self._silence(),
+            self._active_days(),
+        ]
+        if self.seen.is_off[self.at]:
+            return [(suspended(finding), rule) for finding, rule in found]
+        return found
 
+    def _drop(self, metric: str) -> Found:
+        record, rule, n = self.seen.rows.records[metric], self.profile.drop, self.at
+        age, level = record.state.age[n], float(record.level[n])
+        band = int(band_of(record.level[[n]])[0])
+        known = self.thresholds.get((metric, band))
+        threshold = _p_star(self.thresholds, metric, band, rule)
+        probability = float(record.probability[n])
+        reading = DropReading(
+            ratio=float(record.ratio[n]),
+            probability=probability,
+            # The risk's own life cycle keeps it from being told twice: an alarm is a state.
+            alarm=bool(age > ALARM_FROM_DAY and band > 0 and probability >= threshold),
+            ready=bool(age > RATIO_FROM_DAY),
+            level=level,
+            peers=self.levels.get(metric, NO_PEER_LEVEL),
+            metric=metric,
+            threshold=threshold,
+            version=known.version if known else 0,
+        )
+        finding = usage_drop(self.seen.account_ids[n], reading, rule)
+        return finding, RiskRule(cool_down=rule.cool_down)
 
-def _silence(member: Member, by_day: dict[date, float], profile: Profile, through: date) -> Found:
-    active = [day for day, y in by_day.items() if y > 0]
-    last = max(active, default=member.first_day)
-    habit = [last - timedelta(days=n) for n in range(_HABIT_DAYS)]
-    working = [day for day in habit if day.weekday() < _WORKING_WEEK and day >= member.first_day]
-    reading = SilenceReading(
-        days_since_activity=(through - last).days,
-        active_working_days=len(set(working) & set(active)),
-        working_days=len(working),
-    )
-    rule = profile.silence
-    return silence(member.account_id, reading, rule), RiskRule(cool_down=rule.cool_down)
+    def _dip(self) -> list[Found]:
+        recent, rule = self.seen.recent, self.profile.dip
+        week, before = float(recent.last_week[self.at]), float(recent.week_before[self.at])
+        if np.isnan(week + before):  # a day in them was not judged, or is before the account
+            return []
+        finding = usage_dip(self.seen.account_ids[self.at], week, before, rule)
+        return [(finding, RiskRule(cool_down=rule.cool_down))]
+
+    def _silence(self) -> Found:
+        recent, rule = self.seen.recent, self.profile.silence
+        reading = SilenceReading(
+            days_since_activity=int(recent.silent_days[self.at]),
+            active_working_days=int(recent.active_working_days[self.at]),
+            working_days=int(recent.working_days[self.at]),
+        )
+        finding = silence(self.seen.account_ids[self.at], reading, rule)
+        return finding, RiskRule(cool_down=rule.cool_down)
+
+    def _active_days(self) -> Found:
+        recent = self.seen.recent
+        reading = ActiveDaysReading(
+            active_days=int(recent.active_days[self.at]),
+            active_before=int(recent.active_before[self.at]),
+            chance=float(recent.fewer_days_by_chance()[self.at]),
+            is_monitored=not bool(_is_little(self.seen)[self.at]),
+        )
+        finding = active_days_drop(self.seen.account_ids[self.at], reading)
+        return finding, RiskRule(cool_down=self.profile.drop.cool_down)

@@ -10,7 +10,7 @@ import pytest
 from services.health.jobs import Sealer, refresh_scores
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
-from services.health.storage import accounts
+from services.health.storage import accounts, detector
 from shared.bus.batches import Batch
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -147,7 +147,7 @@ async def test_a_drop_against_the_own_normal_opens_one_risk_with_its_reason(
         ]
         clock.set(max(clock.now(), at))
         await stream.handle([batch(events, start=day)], GROUP)
-    await Sealer(load_profile()).run(health)
+    await Sealer().run(health)
     await refresh_scores(health)
     risk = await value(health, "SELECT risk FROM risks WHERE reason = 'usage_drop'")
     assert risk["status"] == "open"
@@ -178,7 +178,7 @@ async def test_half_a_history_raises_no_alarm_while_the_rest_is_on_its_way(
 
     live = [event(f"live{n}", time=(NOON - timedelta(days=60 - n)).isoformat()) for n in range(60)]
     await stream.handle([batch(live)], GROUP)
-    sealer = Sealer(load_profile())
+    sealer = Sealer()
     await sealer.run(health)
     await stream.handle([batch(past(70, 25), start=1)], GROUP)
     await sealer.run(health)
@@ -197,17 +197,15 @@ async def test_an_event_for_a_sealed_day_seals_it_again(
 ) -> None:
     days = [event(f"d{n}", time=(NOON - timedelta(days=30 - n)).isoformat()) for n in range(30)]
     await stream.handle([batch(days)], GROUP)
-    sealer = Sealer(load_profile())
+    sealer = Sealer()
     await sealer.run(health)
     late = event("late", time=(NOON - timedelta(days=10)).isoformat())
     await stream.handle([batch(late, start=1)], GROUP)
     await sealer.run(health)
-    seen = await value(
-        health,
-        "SELECT y FROM detector_days WHERE metric = 'events' AND day = :day",
-        day=(NOON - timedelta(days=10)).date(),
-    )
-    assert seen == 2
+    async with health.transaction() as tx:
+        row = (await detector.kept(tx, ["acme"]))["acme"]
+    days_back = (row.day - (NOON - timedelta(days=10)).date()).days
+    assert detector.unpack([row], row.metrics).recent[0, -1 - days_back] == 2
 
 
 async def test_a_group_that_is_ahead_closes_no_days_of_another(
@@ -218,8 +216,8 @@ async def test_a_group_that_is_ahead_closes_no_days_of_another(
             await accounts.upsert(tx, account, segment, "UTC")
     last_week = (NOON - timedelta(days=7)).isoformat()
     await stream.handle([batch(event("1", "ahead"), event("2", "behind", time=last_week))], GROUP)
-    await Sealer(load_profile()).run(health)
-    sealed = await value(health, "SELECT max(day) FROM detector_days WHERE account_id = 'behind'")
+    await Sealer().run(health)
+    sealed = await value(health, "SELECT max(day) FROM detector_states WHERE account_id = 'behind'")
     assert sealed is None
 
 
@@ -241,7 +239,7 @@ async def test_an_alert_is_timed_from_the_first_event_past_the_days_end(
 async def test_a_new_account_with_a_past_is_sealed_without_waiting_for_the_next_minute(
     health: Database, stream: UsageStream
 ) -> None:
-    sealer = Sealer(load_profile())
+    sealer = Sealer()
     async with health.transaction() as tx:
         await accounts.upsert(tx, "acme", "smb", "UTC")
     await stream.handle([batch(event("now"))], GROUP)

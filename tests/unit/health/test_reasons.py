@@ -1,5 +1,6 @@
 import pytest
 
+from services.health.domain.detector.peers import PeerLevel
 from services.health.domain.profile.profile import Severity, SignalRule
 from services.health.domain.risk.reasons import (
     DropReading,
@@ -28,7 +29,7 @@ def reading(
     ready: bool = True,
     level: float = 10,
 ) -> DropReading:
-    return DropReading(ratio, probability, alarm, ready, 0.97, level)
+    return DropReading(ratio, probability, alarm, ready, level, PeerLevel(0.97, 12))
 
 
 def rule_for(reason: str) -> SignalRule:

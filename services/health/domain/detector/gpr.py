@@ -59,7 +59,7 @@ class DayResult:
     `ratio` is R, `probability` is P(usage really is more than 30 % below its own normal), both
     meaningful where `ready`; `expected` is mu, `baseline` the same before the peer factor and
     `level` the slow average, all in events a day. `observed_peers` and `expected_peers` are the
-    whole segment's S and B.
+    whole segment's S and B, from `voters` accounts.
     """
 
     ratio: Floats
@@ -72,6 +72,7 @@ class DayResult:
     peer_factor: float
     observed_peers: float
     expected_peers: float
+    voters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,7 @@ def _judge(
         peer_factor=expectation.factor,
         observed_peers=peers.observed,
         expected_peers=peers.expected,
+        voters=peers.voters,
     )
 
 

@@ -112,26 +112,26 @@ class DetectorState:
                 f"a detector row has {FLOATS_PER_ACCOUNT} numbers; rebuild it from daily counts"
             )
         table = np.array(rows, dtype=np.float64).reshape(-1, FLOATS_PER_ACCOUNT).T.copy()
-        return cls._from_table(table)
+        return cls.from_table(table)
 
     def to_rows(self) -> list[list[float]]:
         """Return one list of 22 numbers per account, for storage."""
-        rows: list[list[float]] = self._table().T.tolist()
+        rows: list[list[float]] = self.table().T.tolist()
         return rows
 
     def take(self, positions: Sequence[int] | NDArray[np.intp]) -> Self:
         """Return the accounts at these positions, in this order."""
-        return self._from_table(self._table()[:, np.asarray(positions, dtype=np.intp)])
+        return self.from_table(self.table()[:, np.asarray(positions, dtype=np.intp)])
 
     def put(self, positions: Sequence[int] | NDArray[np.intp], accounts: "DetectorState") -> Self:
         """Return this group with the accounts at these positions replaced."""
-        table = self._table()
-        table[:, np.asarray(positions, dtype=np.intp)] = accounts._table()  # noqa: SLF001 - own class
-        return self._from_table(table)
+        table = self.table()
+        table[:, np.asarray(positions, dtype=np.intp)] = accounts.table()
+        return self.from_table(table)
 
     def joined(self, newcomers: "DetectorState") -> Self:
         """Return this group with further accounts at its end."""
-        return self._from_table(np.hstack([self._table(), newcomers._table()]))  # noqa: SLF001 - own class
+        return self.from_table(np.hstack([self.table(), newcomers.table()]))
 
     def changed(self, **arrays: Floats) -> "DetectorState":
         """Return the same accounts with some arrays replaced."""
@@ -141,7 +141,8 @@ class DetectorState:
         return len(self.age)
 
     @classmethod
-    def _from_table(cls, table: Floats) -> Self:
+    def from_table(cls, table: Floats) -> Self:
+        """Read 22 x accounts, without copying."""
         return cls(
             age=table[0],
             events=table[1],
@@ -155,7 +156,8 @@ class DetectorState:
             days_since_alarm=table[21],
         )
 
-    def _table(self) -> Floats:
+    def table(self) -> Floats:
+        """Return the numbers as 22 x accounts."""
         return np.vstack(
             [
                 self.age,

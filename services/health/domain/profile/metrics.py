@@ -1,5 +1,6 @@
 """What is counted: named numbers per account and day, as a profile defines them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,6 +44,7 @@ class Metric:
     property: str | None = None
     window_days: int = DEFAULT_WINDOW
     description: str = ""
+    watch: bool = False  # a drop of it is looked for; kind count only
 
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Return the (event, property) pairs whose sums it needs."""
@@ -62,7 +64,7 @@ class Metric:
 
 def read_metric(name: str, section: Section) -> Metric:
     """Read a metric's definition. Raises ProfileInvalid."""
-    section.only("kind", "events", "property", "window_days", "description")
+    section.only("kind", "events", "property", "window_days", "description", "watch")
     if name in _TAKEN:
         raise ProfileInvalid(f"{section.path}: choose another name, the detector gives this one")
     check_name(section.path, name)
@@ -75,6 +77,7 @@ def read_metric(name: str, section: Section) -> Metric:
         property=section.text("property") if section.has("property") else None,
         window_days=section.whole("window_days", 1, DEFAULT_WINDOW, LONGEST_WINDOW),
         description=section.text("description") if section.has("description") else "",
+        watch=section.flag("watch"),
     )
 
 
@@ -89,3 +92,19 @@ def _check_parts(kind: MetricKind, section: Section) -> None:
         )
     if kind in _NEEDS_EVENTS and not section.texts("events"):
         raise ProfileInvalid(f"{section.at('events')}: name at least one event for kind {kind}")
+    if section.flag("watch") and kind is not MetricKind.COUNT:
+        raise ProfileInvalid(f"{section.at('watch')}: only metrics of kind count can be watched")
+
+
+EVENTS = "events"
+ACTIVE_USERS = "active_users"
+ALWAYS_WATCHED = (
+    Metric(EVENTS, MetricKind.COUNT, watch=True),
+    Metric(ACTIVE_USERS, MetricKind.DISTINCT_USERS, watch=True),
+)
+
+
+def watched(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Return the metrics a drop is looked for in: all events, active users, and those marked."""
+    taken = {metric.name for metric in ALWAYS_WATCHED}
+    return (*ALWAYS_WATCHED, *(one for one in metrics if one.watch and one.name not in taken))

@@ -118,7 +118,8 @@ class DropRule:
     """When a drop found by the detector is a risk, and when it is over.
 
     Under `min_events_a_week` the account has too little usage to monitor. Recovered means
-    probability under `exit_probability` and ratio over `exit_ratio`.
+    probability under `exit_probability` and ratio over `exit_ratio`. `alarm_probability` is p*
+    until history is long enough to choose it by the alert budget, which all watched metrics share.
     """
 
     alarm_probability: float
@@ -126,6 +127,7 @@ class DropRule:
     exit_probability: float
     exit_ratio: float
     cool_down: timedelta
+    alerts_per_100_a_month: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,13 @@ class Section:
             raise ProfileInvalid(f"{self.at(key)}: write one of {listed}, not {value!r}")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Read true or false; an absent one is false."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise ProfileInvalid(f"{self.at(key)}: write true or false, not {value!r}")
+        return value
+
     def text(self, key: str, default: str | None = None) -> str:
         """Read a text that is not empty."""
         value = self.values.get(key, default)

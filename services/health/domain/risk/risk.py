@@ -20,6 +20,8 @@ class Reason(StrEnum):
     """The reasons the platform finds by itself; signal rules of a profile add their own."""
 
     USAGE_DROP = "usage_drop"
+    ACTIVE_USERS_DROP = "active_users_drop"
+    ACTIVE_DAYS_DROP = "active_days_drop"
     USAGE_DIP = "usage_dip_week_over_week"
     SILENCE = "silence"
     LOW_SCORE = "low_score"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from shared.kernel.days import local_day
 
@@ -34,12 +35,18 @@ class StreamTime:
             return None
         closed = []
         if self.watermark is not None:
-            closed.append(local_day(self.watermark - self.event_grace, zone))
+            closed.append(_day_at(self.watermark - self.event_grace, zone))
         if self.now >= first_seen_at + self.wall_grace:
-            closed.append(local_day(self.now - self.wall_grace, zone))
+            closed.append(_day_at(self.now - self.wall_grace, zone))
         return max(closed) - timedelta(days=1) if closed else None
 
     def _is_being_filled(self, backfilled_at: datetime | None) -> bool:
         if self.backfill_since is None or backfilled_at is None:
             return False
         return backfilled_at >= self.backfill_since
+
+
+@lru_cache(maxsize=256)
+def _day_at(moment: datetime, zone: tzinfo) -> date:
+    """Return a local day; thousands of accounts of a group ask for the same two."""
+    return local_day(moment, zone)

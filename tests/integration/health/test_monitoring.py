@@ -1,0 +1,244 @@
+"""What people decide about monitoring is obeyed, at once and when the past is judged again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from services.health.storage import accounts, alarms
+from services.health.usecases.calibrating import calibrate_when_due
+from shared.db.transaction import Database
+from shared.kernel.clock import FixedClock
+from tests.builders.health import default_profile
+from tests.builders.sealing import FIRST, GROUP, put_counts, seal_through
+from tests.conftest import OpenClient, OpenDatabase
+
+DAYS = 80
+LAST = FIRST + timedelta(days=DAYS - 1)
+BECAUSE = {"reason": "a project has ended"}
+
+
+def steady(level: int = 20, days: int = DAYS) -> Any:
+    return np.full(days, level)
+
+
+def dropped(to: int = 4, at: int = 60, level: int = 20) -> Any:
+    counts = steady(level)
+    counts[at:] = to
+    return counts
+
+
+@pytest.fixture
+async def health(open_database: OpenDatabase, clock: FixedClock) -> Database:
+    clock.set(datetime(2025, 11, 20, 3, tzinfo=UTC))
+    return await open_database("health")
+
+
+@pytest.fixture
+async def api(open_client: OpenClient) -> httpx.AsyncClient:
+    return await open_client("health", ["health:read", "health:write"])
+
+
+async def fill(database: Database, **counts: Any) -> None:
+    peers = {f"peer{n}": steady() for n in range(6)}
+    async with database.transaction() as tx:
+        await put_counts(tx, {**peers, **counts})
+
+
+async def status(database: Database, account: str = "acme", reason: str = "usage_drop") -> Any:
+    async with database.transaction() as tx:
+        return await tx.fetch_value(
+            "SELECT status FROM risks WHERE account_id = :account AND reason = :reason",
+            account=account,
+            reason=reason,
+        )
+
+
+async def monitoring(api: httpx.AsyncClient, account: str = "acme") -> Any:
+    answer = await api.get(f"/api/v1/accounts/{account}/monitoring")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def test_a_drop_names_the_threshold_it_was_found_with(health: Database) -> None:
+    await fill(health, acme=dropped())
+    await seal_through(health, LAST)
+    async with health.transaction() as tx:
+        risk = await tx.fetch_value("SELECT risk FROM risks WHERE reason = 'usage_drop'")
+    assert risk["evidence"]["threshold"] == 0.8
+    assert risk["evidence"]["threshold_version"] == 0
+    assert "similar customers are at 8" in risk["explanation"]
+
+
+async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    await fill(health, acme=dropped())
+    await seal_through(health, LAST)
+    assert await status(health) == "open"
+    answer = await api.post("/api/v1/accounts/acme/monitoring/new-normal", json=BECAUSE)
+    assert answer.status_code == 201
+    await seal_through(health, LAST)
+    assert await status(health) == "recovered"
+    shown = await monitoring(api)
+    assert shown["metrics"][0]["ratio"] == 1.0
+    assert shown["decisions"][0]["decided_by"] == "test-backend"
+    async with health.transaction() as tx:
+        await accounts.rejudge(tx, GROUP)
+    await seal_through(health, LAST)
+    assert (await monitoring(api))["metrics"] == shown["metrics"]
+
+
+async def test_a_suspended_account_is_not_judged_until_it_is_resumed(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    await fill(health, acme=dropped())
+    await seal_through(health, LAST - timedelta(days=5))
+    assert await status(health) == "open"
+    await api.post("/api/v1/accounts/acme/monitoring/suspend", json=BECAUSE)
+    await seal_through(health, LAST - timedelta(days=4))
+    assert await status(health) == "recovered"
+    assert (await monitoring(api))["metrics"][0]["state"] == "suspended"
+    answer = await api.post("/api/v1/accounts/acme/monitoring/resume")
+    assert answer.json() == {"suspended_through": str(LAST - timedelta(days=4))}
+    await seal_through(health, LAST)
+    assert (await monitoring(api))["metrics"][0]["state"] == "monitored"
+    again = await api.post("/api/v1/accounts/acme/monitoring/resume")
+    assert (again.status_code, again.json()["code"]) == (409, "not_suspended")
+
+
+async def test_a_known_gap_in_the_past_is_judged_as_if_it_had_been_known(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    counts = steady()
+    counts[60:75] = 0
+    await fill(health, acme=counts)
+    await seal_through(health, LAST - timedelta(days=5))
+    assert await status(health) == "open"
+    gap = {
+        "from_day": str(FIRST + timedelta(days=60)),
+        "until_day": str(FIRST + timedelta(days=74)),
+        "reason": "a strike",
+    }
+    answer = await api.post("/api/v1/accounts/acme/monitoring/known-gaps", json=gap)
+    await seal_through(health, LAST - timedelta(days=5))
+    assert await status(health) == "recovered"
+    await seal_through(health, LAST)
+    assert await status(health) == "recovered"
+    assert (await monitoring(api))["metrics"][0]["ratio"] == pytest.approx(1, abs=0.02)
+    decision = f"/api/v1/accounts/acme/monitoring/decisions/{answer.json()['id']}"
+    assert (await api.delete(decision)).status_code == 204
+    assert (await api.delete(decision)).status_code == 404
+    await seal_through(health, LAST)
+    assert (await monitoring(api))["metrics"][0]["ratio"] < 0.95
+
+
+async def test_a_known_gap_of_a_segment_holds_for_all_its_accounts(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    outage = {f"peer{n}": np.r_[steady(20, 70), steady(0, 10)] for n in range(6)}
+    async with health.transaction() as tx:
+        await put_counts(tx, outage)
+    gap = {
+        "segment": GROUP.segment,
+        "from_day": str(FIRST + timedelta(days=70)),
+        "until_day": str(LAST),
+        "reason": "our own outage",
+    }
+    answer = await api.post("/api/v1/detector/known-gaps", json=gap)
+    await seal_through(health, LAST)
+    assert (await monitoring(api, "peer1"))["metrics"][0]["state"] == "suspended"
+    assert (await api.get("/api/v1/detector/segment-alarms")).json() == []
+    (listed,) = (await api.get("/api/v1/detector/known-gaps")).json()
+    assert (listed["id"], listed["reason"]) == (answer.json()["id"], "our own outage")
+    await api.delete(f"/api/v1/detector/known-gaps/{listed['id']}")
+    await seal_through(health, LAST)
+    assert (await monitoring(api, "peer1"))["metrics"][0]["state"] == "monitored"
+
+
+async def test_a_whole_segment_that_is_down_is_one_alarm_and_no_accounts_fault(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    async with health.transaction() as tx:
+        await put_counts(tx, {f"peer{n}": dropped(8, 65) for n in range(12)})
+    for n in range(60, DAYS):
+        await seal_through(health, FIRST + timedelta(days=n))
+    (alarm,) = (await api.get("/api/v1/detector/segment-alarms")).json()
+    assert (alarm["segment"], alarm["accounts"], alarm["recovered_on"]) == ("smb", 12, None)
+    assert await status(health, "peer3") is None
+    async with health.transaction() as tx:
+        subject = await tx.fetch_value(
+            "SELECT aggregateid FROM outbox WHERE type LIKE '%segment_usage_dropped%'"
+        )
+    assert subject == "segment:smb"
+    assert (await monitoring(api, "peer3"))["segment_is_down"]
+
+
+async def test_states_of_monitoring_are_told_in_words(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    await fill(health, acme=steady(), quiet=np.arange(DAYS) % 3 == 0, young=steady(20, 30))
+    async with health.transaction() as tx:
+        await put_counts(tx, {"newcomer": steady(20, 30)}, first=LAST - timedelta(days=29))
+    await seal_through(health, LAST)
+    found = {name: (await monitoring(api, name))["metrics"][0] for name in ("acme", "quiet")}
+    newcomer = (await monitoring(api, "newcomer"))["metrics"][0]
+    assert found["acme"]["state"] == "monitored"
+    assert found["quiet"]["state"] == "too_little_usage"
+    assert newcomer["in_words"] == "warming up: 12 more days until drops can be told"
+    counted = (await api.get("/api/v1/detector")).json()["accounts"]
+    assert counted == {"monitored": 8, "too_little_usage": 1, "warming_up": 1}
+
+
+async def test_with_too_little_usage_fewer_active_days_are_told(health: Database) -> None:
+    counts = (np.arange(DAYS) % 2 == 0).astype(int)
+    counts[54:] = 0
+    counts[60] = 1
+    await fill(health, acme=counts)
+    await seal_through(health, LAST)
+    assert await status(health, reason="usage_drop") is None
+    assert await status(health, reason="active_days_drop") == "open"
+
+
+async def test_thresholds_are_chosen_to_the_budget_once_there_is_enough_history(
+    health: Database, api: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    random = np.random.default_rng(3)
+    async with health.transaction() as tx:
+        made = {f"n{n}": random.negative_binomial(1, 0.05, 300) for n in range(40)}
+        await put_counts(tx, made, first=LAST - timedelta(days=299))
+    await seal_through(health, LAST)
+    async with health.transaction() as tx:
+        assert await calibrate_when_due(tx, default_profile())
+        assert not await calibrate_when_due(tx, default_profile())
+        chosen = (await alarms.in_force(tx))["events", 3].threshold
+    assert chosen.is_calibrated
+    assert chosen.alarms_per_100_a_month <= chosen.budget == 1
+    clock.advance(timedelta(days=8))
+    async with health.transaction() as tx:
+        assert await calibrate_when_due(tx, default_profile())
+        versions = await tx.fetch_value("SELECT count(*) FROM alarm_thresholds")
+    shown = (await api.get("/api/v1/detector")).json()
+    assert versions == 2 * len(shown["thresholds"]) == 20
+    of_events = [one for one in shown["thresholds"] if one["metric"] == "events"]
+    busy = next(one for one in of_events if one["band"] == "100 to 300 a week")
+    assert "account-months of" in busy["in_words"]
+    assert shown["in_words"] == "about 2 drop alerts a month for every 100 monitored accounts"
+
+
+async def test_what_cannot_be_decided_is_refused_with_advice(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    async with health.transaction() as tx:
+        await accounts.upsert(tx, "acme", "smb", "UTC")
+    path = "/api/v1/accounts/acme/monitoring"
+    early = await api.post(f"{path}/new-normal", json=BECAUSE)
+    assert (early.status_code, early.json()["code"]) == (409, "not_judged_yet")
+    gap = {"from_day": "2026-03-02", "until_day": "2026-03-01", "reason": "x"}
+    wrong = await api.post(f"{path}/known-gaps", json=gap)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "gap_ends_before_it_begins")
+    nobody = await api.get("/api/v1/accounts/nobody/monitoring")
+    assert nobody.status_code == 404
+    assert (await api.post(f"{path}/suspend", json={"reason": ""})).status_code == 422

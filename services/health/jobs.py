@@ -9,16 +9,21 @@ from services.health.settings import (
     BACKFILL_PAUSE,
     BACKFILL_SPAN,
     EVENT_GRACE,
+    STALE_AFTER,
     WALL_GRACE,
+    Settings,
     load_profile,
 )
-from services.health.storage import accounts, usage, watermarks
+from services.health.storage import accounts, score_history, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
+from services.health.usecases.comparing import compute_distributions
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_group
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
+
+_STALE_AT_ONCE = 100
 
 
 class Sealer:
@@ -56,6 +61,33 @@ async def refresh_scores(database: Database) -> bool:
         return await rescore_some(tx, _PROFILE) > 0
 
 
+async def refresh_stale_scores(database: Database) -> bool:
+    """Have accounts scored again that nothing happened to for a day: silence moves scores too.
+
+    A few at a time, so that accounts scored together, as after an import, spread over the hours.
+    """
+    async with database.transaction() as tx:
+        await accounts.refresh_stale(tx, tx.now - STALE_AFTER, _STALE_AT_ONCE)
+    return False
+
+
+async def compare_accounts(database: Database) -> bool:
+    """Compute the distributions that values are ranked in."""
+    async with database.transaction() as tx:
+        await compute_distributions(tx, [_PROFILE], _detail())
+    return False
+
+
+async def thin_scores(database: Database) -> bool:
+    """Thin out the history of scores that is past its detail."""
+    async with database.transaction() as tx:
+        return await score_history.thin(tx, tx.now - _detail())
+
+
+def _detail() -> timedelta:
+    return timedelta(days=Settings().score_detail_days)
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -78,4 +110,7 @@ _PROFILE = load_profile()
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer(_PROFILE).run),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
+    Job("refresh_stale_scores", timedelta(seconds=5), refresh_stale_scores),
+    Job("compare_accounts", timedelta(minutes=10), compare_accounts),
+    Job("thin_scores", timedelta(minutes=10), thin_scores),
 )

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from pydantic import Field
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
@@ -26,11 +27,27 @@ BACKFILL_SPAN = timedelta(hours=1)
 """An account that a back-fill touched this recently is part of it."""
 
 
+COMPARED_EVERY = timedelta(hours=3)
+"""How often the distributions over similar accounts are computed again."""
+
+STALE_AFTER = timedelta(hours=24)
+"""A score this old is computed again though nothing happened: recency alone moves it."""
+
+
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
+
+    # How long every kept score stays; after that, one a day and every change of band.
+    score_detail_days: int = Field(default=35, ge=7, le=3650)
 
 
 @cache
 def load_profile(name: str = "default") -> Profile:
     """Read a shipped profile. Raises `ProfileInvalid`, which says what to change in the file."""
     return parse_profile(yaml.safe_load((_PROFILES / f"{name}.yml").read_text()))
+
+
+@cache
+def shipped_names() -> frozenset[str]:
+    """Return the names of the shipped profiles."""
+    return frozenset(path.stem for path in _PROFILES.glob("*.yml"))

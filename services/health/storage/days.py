@@ -124,12 +124,25 @@ async def save_judged(tx: Transaction, judged: Iterable[JudgedDay]) -> None:
 
 async def latest_judged(tx: Transaction, account_id: str) -> Mapping[str, JudgedDay]:
     """Return the newest judged day of each metric of an account."""
+    return (await latest_judged_of(tx, [account_id])).get(account_id, {})
+
+
+async def latest_judged_of(
+    tx: Transaction, account_ids: Sequence[str]
+) -> Mapping[str, Mapping[str, JudgedDay]]:
+    """Return the newest judged day of each metric of accounts."""
     rows = await tx.fetch_all(
-        "SELECT DISTINCT ON (metric) * FROM detector_days WHERE account_id = :account_id "
-        "ORDER BY metric, day DESC",
-        account_id=account_id,
+        "SELECT d.* FROM unnest(CAST(:account_ids AS text[])) AS a(account_id) "
+        "CROSS JOIN unnest(CAST(:metrics AS text[])) AS m(metric) CROSS JOIN LATERAL "
+        "(SELECT * FROM detector_days AS j WHERE j.account_id = a.account_id "
+        "AND j.metric = m.metric ORDER BY j.day DESC LIMIT 1) AS d",
+        account_ids=list(account_ids),
+        metrics=list(METRICS),
     )
-    return {row["metric"]: JudgedDay(**row) for row in rows}
+    found: dict[str, dict[str, JudgedDay]] = {}
+    for row in rows:
+        found.setdefault(row["account_id"], {})[row["metric"]] = JudgedDay(**row)
+    return found
 
 
 async def group_day(tx: Transaction, group: PeerGroup) -> date | None:

@@ -50,11 +50,24 @@ class Tiers:
 
 
 @dataclass(frozen=True, slots=True)
+class PercentileRule:
+    """Judge a value by its rank among similar accounts: same segment, seen within the window.
+
+    With fewer than `min_accounts` of them the rank says nothing, and the tiers speak instead.
+    """
+
+    higher_is_healthy: bool
+    window: timedelta
+    min_accounts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """One number or signal that a dimension listens to.
 
     With `signals` the latest signal of these types speaks: by its fixed subscore, or by its value
     and the tiers where the subscore is None. Without, an observation of this name speaks.
+    With `percentile` a value is judged by its rank first, and by the tiers where that fails.
     """
 
     name: str
@@ -62,6 +75,7 @@ class Input:
     half_life_days: float | None
     tiers: Tiers | None
     signals: Mapping[str, float | None]
+    percentile: PercentileRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +190,8 @@ class Profile:
     dip: DipRule
     low_score: LowScoreRule
     milestones: tuple[UsageMilestone, ...]
+
+    @property
+    def label(self) -> str:
+        """Name and version, as every decision names it."""
+        return f"{self.name}@{self.version}"

@@ -73,6 +73,14 @@ async def before(tx: Transaction, account_id: str, moment: datetime) -> Scored |
     return _scored(row) if row else None
 
 
+async def first_at(tx: Transaction, account_id: str) -> datetime | None:
+    """Return when the first score that history keeps was computed."""
+    found: datetime | None = await tx.fetch_value(
+        "SELECT min(at) FROM scores WHERE account_id = :account_id", account_id=account_id
+    )
+    return found
+
+
 async def changed_at(tx: Transaction, account_id: str) -> datetime | None:
     """Return when the score last moved enough to be said, or to another band."""
     found: datetime | None = await tx.fetch_value(

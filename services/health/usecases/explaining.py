@@ -110,7 +110,10 @@ async def _before(
     if moment is not None:
         found = await scores.latest(tx, account_id, at=min(moment, scored.at))
         if found is None:
-            raise NotScoredYet(f"{account_id} had no score yet at {moment.isoformat()}")
+            raise NotScoredYet(
+                f"{account_id} had no score yet at {moment.isoformat()}; its first one is of "
+                f"{(await scores.first_at(tx, account_id) or scored.at).isoformat()}"
+            )
         return moment, found
     changed = min(await _last_change(tx, account_id), scored.at)
     found = await scores.before(tx, account_id, changed)

@@ -16,6 +16,7 @@ from services.health.domain.score.wording import (
     how_to_provide,
     label,
     losses_first,
+    reason,
     sentence,
     source,
 )
@@ -168,7 +169,7 @@ def _table(score: Score) -> Table:
     for name, (points, most) in _subtotals(score).items():
         table.add_row(f"[bold]{escape(name)}[/bold]", f"[bold]{points:.2f}[/bold]", f"{most:.2f}")
         for line in losses_first([one for one in score.lines if one.dimension == name]):
-            words = escape(sentence(line, by_model=score.model is not None))
+            words = escape(reason(line))
             table.add_row(
                 f"  {escape(name)}/{escape(line.metric)}",
                 f"{line.points:.2f}",

@@ -44,6 +44,7 @@ CREATE INDEX current_scores_at ON current_scores (at);
 
 DROP INDEX scores_latest;
 ALTER TABLE scores DROP COLUMN is_latest;
+ALTER TABLE scores SET (toast_tuple_target = 128);
 ALTER TABLE scores ADD COLUMN p_loss double precision;
 ALTER TABLE scores ADD COLUMN model_version int;
 ALTER TABLE scores ADD COLUMN is_kept boolean NOT NULL DEFAULT false;

@@ -112,7 +112,7 @@ def test_a_change_of_profile_is_a_change_of_its_own() -> None:
     before, after = judged(known), judged(known, by=OTHER)
     found = difference(before, after, judged(known, by=OTHER))
     (only,) = found.changes
-    assert (only.cause, only.metric) == (Cause.PROFILE, "default@1 -> default@2")
+    assert (only.cause, only.metric) == (Cause.PROFILE, f"{PROFILE.label} -> {OTHER.label}")
     assert only.points == pytest.approx(after.value - before.value)
     assert found.is_apart
 
@@ -129,7 +129,7 @@ def test_from_expert_weights_to_a_model_is_a_change_of_its_own() -> None:
     after = judged(known, model=model())
     found = difference(judged(known), after, after)
     assert [c.cause for c in found.changes] == [Cause.MODEL]
-    assert judged_by(after) == "default@1 with model v3"
+    assert judged_by(after) == f"{PROFILE.label} with model v3"
 
 
 def test_by_a_model_only_what_moved_is_named_and_the_nearer_renewal_is() -> None:

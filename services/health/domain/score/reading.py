@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 
 from services.health.domain.profile.profile import Input, PercentileRule, Tiers
@@ -40,6 +41,7 @@ def read(
     return max(readings, key=lambda reading: (reading.at, -reading.subscore), default=None)
 
 
+@lru_cache(maxsize=1024)
 def normal_range(tiers: Tiers) -> str:
     """Return which values are normal, in words; empty where the table has no such side."""
     points = tiers.points

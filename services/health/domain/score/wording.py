@@ -13,6 +13,8 @@ _LABELS = {
     "days_since_activity": "Days without activity",
     "outcome_progress": "Progress towards the customer's outcome",
     "promises": "Promises",
+    "seat_utilisation": "Seats in use",
+    "stickiness": "Stickiness (people of a usual day among those of 28 days)",
     "tickets_30d": "Tickets in 30 days",
     "csat": "Satisfaction with answers (CSAT)",
     "nps": "Recommendation (NPS)",
@@ -22,6 +24,7 @@ _LABELS = {
 }
 _RATIOS = {"usage_ratio", "active_users_ratio"}
 _OF_USAGE = {"usage_ratio", "active_users_ratio", "days_since_activity"}
+_OF_NORMAL = " of its own normal"
 _NAMED_IN_A_HEADLINE = 3
 _WORTH_NAMING = 0.5
 
@@ -33,13 +36,16 @@ def label(metric: str) -> str:
 
 def sentence(line: Line, *, by_model: bool = False) -> str:
     """Say what an input contributes, and why."""
-    points = _points_of(line, by_model=by_model)
+    return f"{reason(line)}: {_points_of(line, by_model=by_model)}."
+
+
+def reason(line: Line) -> str:
+    """Say what is known of an input."""
     if not line.observed:
-        return f"{label(line.metric)}: nothing is known yet, so it counts as neutral: {points}."
-    said = _value(line)
+        return f"{label(line.metric)}: nothing is known yet, so it counts as neutral"
     ranked = _rank(line.peers) if line.peers else ""
-    parts = [said, _baseline(line), ranked, _age(line.age_days, line.freshness)]
-    return f"{label(line.metric)}: {', '.join(part for part in parts if part)}: {points}."
+    parts = [_value(line), _baseline(line), ranked, _age(line.age_days, line.freshness)]
+    return f"{label(line.metric)}: {', '.join(part for part in parts if part)}"
 
 
 def how_to_provide(line: Line) -> str:
@@ -111,23 +117,27 @@ def _points_of(line: Line, *, by_model: bool) -> str:
 def _value(line: Line) -> str:
     number = _number(line.metric, line.value)
     if line.signal is None:
-        return number
+        # The baseline of a measured metric says the value in its own words, those first.
+        is_worded = bool(line.baseline) and line.metric not in _RATIOS
+        return f"{line.baseline} ({number})" if is_worded else number
     return f"{_spoken(line.signal)}{f' ({number})' if number else ''}"
 
 
 def _number(metric: str, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value * 100:.0f} % of its own normal" if metric in _RATIOS else f"{value:.4g}"
+    return f"{value * 100:.0f} %{_OF_NORMAL}" if metric in _RATIOS else f"{value:.4g}"
 
 
 def _baseline(line: Line) -> str:
-    said = "" if line.signal is not None else line.baseline
-    if line.peers is None or line.peers.percentile is None:
-        normal = f"normal is {line.normal}" if line.normal and line.value is not None else ""
-        normal = "" if line.metric in _RATIOS else normal
-        return ", ".join(part for part in (said, normal) if part)
-    return said
+    if line.metric in _RATIOS:
+        return line.baseline
+    is_ranked = line.peers is not None and line.peers.percentile is not None
+    return (
+        f"normal is {line.normal}"
+        if line.normal and line.value is not None and not is_ranked
+        else ""
+    )
 
 
 def _rank(peers: Peers) -> str:
@@ -154,7 +164,11 @@ def _is_older_only(change: PointChange) -> bool:
 def _moved(change: PointChange, nothing: str) -> str:
     before = _number(change.metric, change.value_before) or _spoken(change.signal_before or nothing)
     after = _number(change.metric, change.value_after) or _spoken(change.signal_after or nothing)
-    return f"now {after}" if before == after else f"{before} before, {after} now"
+    if before == after:
+        return f"again {after}"
+    if before.endswith(_OF_NORMAL) and after.endswith(_OF_NORMAL):
+        return f"{before.removesuffix(_OF_NORMAL)} before, {after} now"
+    return f"{before} before, {after} now"
 
 
 def _short(change: PointChange) -> str:

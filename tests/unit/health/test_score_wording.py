@@ -98,8 +98,8 @@ def test_changes_in_words() -> None:
     dropped = Evidence({"usage_ratio": Observation(0.5, NOW)})
     assert "100 % before, 50 % of its own normal now" in changes(known, dropped)["usage_ratio"]
     assert "no longer counted" in changes(known, evidence())["usage_ratio"]
-    again = Signal("payment_failed", days_ago(-40))
-    assert "again payment failed" in changes(evidence(failed), evidence(again), 40)["payments"]
+    earlier = evidence(Signal("payment_failed", days_ago(30)))
+    assert "again payment failed" in changes(earlier, evidence(failed))["payments"]
 
 
 def test_a_headline_names_what_weighs_most() -> None:

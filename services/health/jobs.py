@@ -8,20 +8,25 @@ from services.health.settings import (
     BACKFILL_PAUSE,
     BACKFILL_SPAN,
     EVENT_GRACE,
+    STALE_AFTER,
     WALL_GRACE,
+    Settings,
 )
-from services.health.storage import accounts, metrics, usage, watermarks
+from services.health.storage import accounts, metrics, score_history, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.activation import roll_out
 from services.health.usecases.backfilling import fill_some
 from services.health.usecases.calibrating import calibrate_when_due
+from services.health.usecases.comparing import compute_distributions
 from services.health.usecases.planning import Sealing, plan_days
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_piece
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
+
+_STALE_AT_ONCE = 100
 
 
 class Sealer:
@@ -103,6 +108,34 @@ async def count_metrics(database: Database) -> bool:
     return False
 
 
+async def refresh_stale_scores(database: Database) -> bool:
+    """Have accounts scored again that nothing happened to for a day: silence moves scores too.
+
+    A few at a time, so that accounts scored together, as after an import, spread over the hours.
+    """
+    async with database.transaction() as tx:
+        await accounts.refresh_stale(tx, tx.now - STALE_AFTER, _STALE_AT_ONCE)
+    return False
+
+
+async def compare_accounts(database: Database) -> bool:
+    """Compute the distributions that values are ranked in."""
+    async with database.transaction() as tx:
+        book = await PROFILES.current(tx)
+        await compute_distributions(tx, book.profiles, _detail())
+    return False
+
+
+async def thin_scores(database: Database) -> bool:
+    """Thin out the history of scores that is past its detail."""
+    async with database.transaction() as tx:
+        return await score_history.thin(tx, tx.now - _detail())
+
+
+def _detail() -> timedelta:
+    return timedelta(days=Settings().score_detail_days)
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -124,6 +157,9 @@ JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
+    Job("refresh_stale_scores", timedelta(seconds=5), refresh_stale_scores),
+    Job("compare_accounts", timedelta(minutes=10), compare_accounts),
+    Job("thin_scores", timedelta(minutes=10), thin_scores),
     Job("roll_out_profiles", timedelta(seconds=1), roll_out_profiles),
     Job("fill_metrics", timedelta(seconds=1), fill_metrics),
     Job("count_metrics", timedelta(seconds=30), count_metrics),

@@ -28,11 +28,20 @@ BACKFILL_SPAN = timedelta(hours=1)
 """An account that a back-fill touched this recently is part of it."""
 
 
+COMPARED_EVERY = timedelta(hours=3)
+"""How often the distributions over similar accounts are computed again."""
+
+STALE_AFTER = timedelta(hours=24)
+"""A score this old is computed again though nothing happened: recency alone moves it."""
+
+
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
 
     # How long the raw events are kept beside their counts; 0 keeps none.
     usage_raw_days: int = Field(default=14, ge=0, le=3660)
+    # How long every kept score stays; after that, one a day and every change of band.
+    score_detail_days: int = Field(default=35, ge=7, le=3650)
 
 
 @cache

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, Field
 
-from services.health.api.accounts import AccountUnknown
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.metrics import Metric, MetricKind
-from services.health.storage import accounts, backfills, metrics
+from services.health.storage import backfills, metrics
+from services.health.usecases.accounts import AccountUnknown, known_account
 from services.health.usecases.profiles import PROFILES
 from shared.auth.principal import Principal
 from shared.db.transaction import Row, Transaction
@@ -117,7 +117,7 @@ async def get_metric(name: Name, _who: Reader, tx: Tx) -> MetricView:
 @router.get("/accounts/{account_id}/metrics", responses=responses(AccountUnknown, InvalidCursor))
 async def list_values(account_id: str, _who: Reader, tx: Tx, paging: PageQuery) -> Page[ValueView]:
     """List the metrics of an account by name, as they were measured last."""
-    await _check_account(tx, account_id)
+    await known_account(tx, account_id)
     profile = await PROFILES.for_account(tx, account_id)
     definitions = {one.name: _definition(one, [profile.label]) for one in profile.metrics}
     after = paging.after(name=str)
@@ -141,7 +141,7 @@ async def list_history(
     account_id: str, name: Name, _who: Reader, tx: Tx, paging: PageQuery
 ) -> Page[PointView]:
     """List the values of a metric of an account by day, newest first."""
-    await _check_account(tx, account_id)
+    await known_account(tx, account_id)
     after = paging.after(day=date)
     before = after["day"] if after else None
     rows = await metrics.history(tx, account_id, name, before=before, limit=paging.fetch)
@@ -221,11 +221,6 @@ def _value(row: Row, definition: DefinitionView | None) -> ValueView:
             "definition": definition,
         }
     )
-
-
-async def _check_account(tx: Transaction, account_id: str) -> None:
-    if await accounts.get(tx, account_id) is None:
-        raise AccountUnknown(f"health has not heard of the account {account_id!r}")
 
 
 def _unknown(name: str) -> MetricUnknown:

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.health.domain.detector.decisions import DecisionKind
 from services.health.domain.detector.monitoring import Monitoring, days_left, monitoring_of
 from services.health.domain.detector.record import Record
-from services.health.storage import accounts, alarms, detector, monitoring
+from services.health.storage import alarms, detector, monitoring
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.detector import Kept
+from services.health.usecases.accounts import AccountUnknown, known_account
 from services.health.usecases.monitoring import (
-    AccountUnknown,
     DecisionUnknown,
     GapEndsBeforeItBegins,
     NotJudgedYet,
@@ -116,9 +116,7 @@ class Resumed(BaseModel):
 @router.get("/{account_id}/monitoring", responses=responses(AccountUnknown))
 async def get_monitoring(account_id: AccountId, _who: Reader, tx: Tx) -> AccountMonitoring:
     """Show how each metric of an account is monitored, and what people decided about it."""
-    row = await accounts.get(tx, account_id)
-    if row is None:
-        raise AccountUnknown(f"health has not heard of the account {account_id!r}")
+    row = await known_account(tx, account_id)
     kept = (await detector.kept(tx, [account_id])).get(account_id)
     group = PeerGroup(row["segment"], row["time_zone"])
     return AccountMonitoring(

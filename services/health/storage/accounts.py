@@ -36,14 +36,15 @@ class PeerGroup(NamedTuple):
 
 
 async def upsert(tx: Transaction, account_id: str, segment: str, time_zone: str) -> None:
-    """Note an account's segment and time zone; with other peers its past is judged again."""
+    """Note an account's segment and time zone; with others it is judged again and scored."""
     await tx.execute(
-        "INSERT INTO accounts AS a (account_id, segment, time_zone, first_seen_at) "
-        "VALUES (:account_id, :segment, :time_zone, :now) "
+        "INSERT INTO accounts AS a (account_id, segment, time_zone, first_seen_at, rescore_at) "
+        "VALUES (:account_id, :segment, :time_zone, :now, :now) "
         "ON CONFLICT (account_id) DO UPDATE SET segment = EXCLUDED.segment, "
         "time_zone = EXCLUDED.time_zone, dirty_from = CASE WHEN a.sealed_through IS NOT NULL "
         "AND (a.segment, a.time_zone) <> (EXCLUDED.segment, EXCLUDED.time_zone) "
-        "THEN a.first_day ELSE a.dirty_from END",
+        "THEN a.first_day ELSE a.dirty_from END, rescore_at = coalesce(a.rescore_at, CASE WHEN "
+        "(a.segment, a.time_zone) <> (EXCLUDED.segment, EXCLUDED.time_zone) THEN :now END)",
         account_id=account_id,
         segment=segment,
         time_zone=time_zone,
@@ -208,18 +209,13 @@ async def claim_rescore(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     )
 
 
-async def listed(
-    tx: Transaction, *, after: str | None, band: str | None, limit: int
-) -> Sequence[RowMapping]:
-    """Return accounts with their latest score, by account id."""
-    return await tx.fetch_all(
-        "SELECT a.account_id, a.segment, a.time_zone, a.last_active_at, s.score, s.band, "
-        "s.coverage, s.at AS scored_at, s.profile FROM accounts AS a "
-        "LEFT JOIN scores AS s ON s.account_id = a.account_id AND s.is_latest "
-        "WHERE (CAST(:after AS text) IS NULL OR a.account_id > :after) "
-        "AND (CAST(:band AS text) IS NULL OR s.band = :band) "
-        "ORDER BY a.account_id LIMIT :limit",
-        after=after,
-        band=band,
+async def refresh_stale(tx: Transaction, before: datetime, limit: int) -> int:
+    """Have accounts scored again whose score is older than a moment; return how many."""
+    return await tx.execute(
+        "UPDATE accounts AS a SET rescore_at = :now FROM (SELECT account_id FROM current_scores "
+        "WHERE at <= :before ORDER BY at LIMIT :limit) AS s "
+        "WHERE a.account_id = s.account_id AND a.rescore_at IS NULL",
+        now=tx.now,
+        before=before,
         limit=limit,
     )

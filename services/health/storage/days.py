@@ -10,9 +10,12 @@ from sqlalchemy import RowMapping
 from services.health.domain.detector.state import Floats
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
 from services.health.storage import detector
+from services.health.storage.detector import Kept
 from shared.db.transaction import Transaction
 
 METRICS = (EVENTS, ACTIVE_USERS)
+Factors = Mapping[tuple[str, str], float]
+"""Peer factors by account and metric."""
 
 _USERS = "count(*)"
 _DAILY = """
@@ -103,35 +106,45 @@ async def active_users(
 
 async def latest_judged(tx: Transaction, account_id: str) -> Mapping[str, JudgedDay]:
     """Return what was said about the newest sealed day in events and in active users."""
-    kept = (await detector.kept(tx, [account_id])).get(account_id)
-    if kept is None:
-        return {}
-    factors = await _factors(tx, account_id, kept.day)
-    judged = {}
-    for metric in METRICS:
-        record = kept.record(metric)
-        if record is not None:
-            judged[metric] = JudgedDay(
-                account_id=account_id,
-                metric=metric,
-                day=kept.day,
-                y=float(record.seen[0]),
-                mu=float(record.expected[0]),
-                ratio=float(record.ratio[0]),
-                p_down=float(record.probability[0]),
-                peers=factors.get(metric, 1.0),
-            )
-    return judged
+    return (await latest_judged_of(tx, [account_id])).get(account_id, {})
 
 
-async def _factors(tx: Transaction, account_id: str, day: date) -> Mapping[str, float]:
+async def latest_judged_of(
+    tx: Transaction, account_ids: Sequence[str]
+) -> Mapping[str, Mapping[str, JudgedDay]]:
+    """Return what was said about the newest sealed day of accounts, by account and metric."""
+    kept = await detector.kept(tx, account_ids)
+    factors = await _factors(tx, {account_id: one.day for account_id, one in kept.items()})
+    return {account_id: _judged(account_id, one, factors) for account_id, one in kept.items()}
+
+
+def _judged(account_id: str, kept: Kept, factors: Factors) -> Mapping[str, JudgedDay]:
+    records = {metric: kept.record(metric) for metric in METRICS}
+    return {
+        metric: JudgedDay(
+            account_id=account_id,
+            metric=metric,
+            day=kept.day,
+            y=float(record.seen[0]),
+            mu=float(record.expected[0]),
+            ratio=float(record.ratio[0]),
+            p_down=float(record.probability[0]),
+            peers=factors.get((account_id, metric), 1.0),
+        )
+        for metric, record in records.items()
+        if record is not None
+    }
+
+
+async def _factors(tx: Transaction, days: Mapping[str, date]) -> Factors:
     rows = await tx.fetch_all(
-        "SELECT p.metric, p.g FROM peer_days AS p JOIN accounts AS a USING (segment, time_zone) "
-        "WHERE a.account_id = :account_id AND p.day = :day",
-        account_id=account_id,
-        day=day,
+        "SELECT a.account_id, p.metric, p.g FROM unnest(CAST(:account_ids AS text[]), "
+        "CAST(:days AS date[])) AS e(account_id, day) JOIN accounts AS a USING (account_id) "
+        "JOIN peer_days AS p ON (p.segment, p.time_zone, p.day) = (a.segment, a.time_zone, e.day)",
+        account_ids=list(days),
+        days=list(days.values()),
     )
-    return {row["metric"]: row["g"] for row in rows}
+    return {(row["account_id"], row["metric"]): row["g"] for row in rows}
 
 
 async def by_name(tx: Transaction, account_id: str, last_days: int) -> Sequence[RowMapping]:

@@ -1,7 +1,8 @@
 """Signals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -39,13 +40,40 @@ async def add(
 
 async def recent(tx: Transaction, account_id: str) -> tuple[Signal, ...]:
     """Return the signals that may still count, oldest first."""
+    return (await recent_of(tx, [account_id])).get(account_id, ())
+
+
+async def recent_of(
+    tx: Transaction, account_ids: Sequence[str]
+) -> Mapping[str, tuple[Signal, ...]]:
+    """Return the signals of accounts that may still count, oldest first."""
     rows = await tx.fetch_all(
-        "SELECT type, observed_at, value FROM signals WHERE account_id = :account_id "
-        "AND observed_at > :since ORDER BY observed_at",
-        account_id=account_id,
+        "SELECT account_id, type, observed_at, value FROM signals "
+        "WHERE account_id = ANY(CAST(:account_ids AS text[])) AND observed_at > :since "
+        "ORDER BY account_id, observed_at",
+        account_ids=list(account_ids),
         since=tx.now - _REMEMBERED,
     )
-    return tuple(Signal(row["type"], row["observed_at"], row["value"]) for row in rows)
+    return {
+        account_id: tuple(_signal(row) for row in of_account)
+        for account_id, of_account in groupby(rows, key=lambda row: str(row["account_id"]))
+    }
+
+
+async def known_at(tx: Transaction, account_id: str, moment: datetime) -> tuple[Signal, ...]:
+    """Return the signals that were known at a moment and counted then, oldest first."""
+    rows = await tx.fetch_all(
+        "SELECT type, observed_at, value FROM signals WHERE account_id = :account_id "
+        "AND recorded_at <= :moment AND observed_at > :since ORDER BY observed_at",
+        account_id=account_id,
+        moment=moment,
+        since=moment - _REMEMBERED,
+    )
+    return tuple(_signal(row) for row in rows)
+
+
+def _signal(row: RowMapping) -> Signal:
+    return Signal(row["type"], row["observed_at"], row["value"])
 
 
 async def listed(

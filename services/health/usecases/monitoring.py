@@ -5,12 +5,9 @@ from uuid import UUID
 
 from services.health.domain.detector.decisions import Decision, DecisionKind
 from services.health.storage import accounts, monitoring
-from shared.db.transaction import Row, Transaction
+from services.health.usecases.accounts import known_account
+from shared.db.transaction import Transaction
 from shared.kernel.errors import Conflict, Invalid, NotFound
-
-
-class AccountUnknown(NotFound):
-    """Health has not heard of this account."""
 
 
 class NotJudgedYet(Conflict):
@@ -61,7 +58,7 @@ async def add_known_gap(
     tx: Transaction, account_id: str, days: tuple[date, date], reason: str, by: str
 ) -> UUID:
     """Neither judge nor learn from some days of an account; past days are judged again."""
-    await _account(tx, account_id)
+    await known_account(tx, account_id)
     return await _decide(
         tx, account_id, Decision(DecisionKind.KNOWN_GAP, days[0], days[1], reason), by
     )
@@ -106,15 +103,8 @@ def _check(decision: Decision) -> None:
         )
 
 
-async def _account(tx: Transaction, account_id: str) -> Row:
-    row = await accounts.get(tx, account_id)
-    if row is None:
-        raise AccountUnknown(f"health has not heard of the account {account_id!r}")
-    return row
-
-
 async def _judged_through(tx: Transaction, account_id: str) -> date:
-    through: date | None = (await _account(tx, account_id))["sealed_through"]
+    through: date | None = (await known_account(tx, account_id))["sealed_through"]
     if through is None:
         raise NotJudgedYet(
             f"no day of {account_id!r} is judged yet; try again when its first day is over"

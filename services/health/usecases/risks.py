@@ -1,6 +1,7 @@
 """Turn findings into risks, and say what changed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +34,16 @@ _TITLES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was found about an account, each finding with its rule, and who judged."""
+
+    account_id: str
+    findings: Sequence[tuple[Finding, RiskRule]]
+    profile: Profile
+    caused_at: datetime
+
+
 async def settle(
     tx: Transaction,
     account_id: str,
@@ -41,16 +52,26 @@ async def settle(
     caused_at: datetime,
 ) -> None:
     """Decide what each finding about an account means, keep it and say it."""
-    known = await risks.latest(tx, account_id)
-    for finding, rule in findings:
-        risk_id, existing = known.get(finding.reason, (None, None))
-        decision = decide(existing, finding, tx.now, rule)
-        if decision.risk is None or decision.risk == existing:
-            continue
-        if risk_id is None or _is_new_episode(existing, decision.risk):
-            risk_id = new_id()
-        await risks.save(tx, risk_id, decision.risk)
-        _say(tx, risk_id, decision, profile, caused_at)
+    await settle_all(tx, [Judged(account_id, findings, profile, caused_at)])
+
+
+async def settle_all(tx: Transaction, judged: Sequence[Judged]) -> None:
+    """Decide what the findings about accounts mean, in the same few queries for all of them."""
+    known = await risks.latest_of(tx, [one.account_id for one in judged])
+    changed: list[tuple[UUID, Risk]] = []
+    for one in judged:
+        of_account = known.get(one.account_id, {})
+        for finding, rule in one.findings:
+            risk_id, existing = of_account.get(finding.reason, (None, None))
+            decision = decide(existing, finding, tx.now, rule)
+            if decision.risk is None or decision.risk == existing:
+                continue
+            if risk_id is None or _is_new_episode(existing, decision.risk):
+                risk_id = new_id()
+            changed.append((risk_id, decision.risk))
+            _say(tx, risk_id, decision, one.profile, one.caused_at)
+    if changed:
+        await risks.save_all(tx, changed)
 
 
 def _is_new_episode(before: Risk | None, after: Risk) -> bool:

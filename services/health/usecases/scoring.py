@@ -1,18 +1,29 @@
-"""Score accounts again when something that counts has changed."""
+"""Score accounts again when something that counts has changed, or time has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS
 from services.health.domain.profile.profile import Profile
+from services.health.domain.profile.standing import Standing
 from services.health.domain.risk.reasons import low_score, low_score_risk_rule
-from services.health.domain.score.score import Evidence, Observation, band_after, score_account
-from services.health.storage import accounts, days, scores, signals
-from services.health.storage.scores import Scored, profile_label
+from services.health.domain.score.history import is_worth_keeping
+from services.health.domain.score.loss_model import LossModel
+from services.health.domain.score.score import (
+    Context,
+    Evidence,
+    Observation,
+    band_after,
+    score_account,
+)
+from services.health.storage import accounts, days, risks, scores, signals, standing
+from services.health.storage.scores import Current, Rescored, Scored, as_kept, profile_label
+from services.health.usecases.comparing import note_values, read_comparisons
 from services.health.usecases.metrics import observations
 from services.health.usecases.profiles import PROFILES
-from services.health.usecases.risks import settle
-from services.health.usecases.watching import watch_signals
+from services.health.usecases.risks import Judged, settle_all
+from services.health.usecases.watching import at_stake, signal_findings
 from shared.contracts.health import ScoreChanged
 from shared.db.transaction import Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
@@ -20,57 +31,127 @@ from shared.kernel.days import day_ends, local_day, zone_of
 _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
 
-_AT_ONCE = 20
+_AT_ONCE = 100
 _METRIC_INPUTS = {EVENTS: "usage_ratio", ACTIVE_USERS: "active_users_ratio"}
 
+Models = Mapping[str, LossModel]
+"""The active model of each profile that has one, by the profile's label."""
 
-async def rescore_some(tx: Transaction) -> int:
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An account that is scored: its row, who judges it, and all that is known."""
+
+    row: Row
+    profile: Profile
+    evidence: Evidence
+    context: Context
+    before: Current | None
+
+    @property
+    def account_id(self) -> str:
+        return str(self.row["account_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Who judges accounts: profiles by account id, models by profile, and measured metrics.
+
+    ``measured`` are observations by account id and name, beside those of the detector.
+    """
+
+    profiles: Mapping[str, Profile]
+    models: Models = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, Observation]] = field(default_factory=dict)
+
+
+async def rescore_some(tx: Transaction, models: Models | None = None) -> int:
     """Score the accounts that wait the longest, each by its profile; return how many."""
     rows = await accounts.claim_rescore(tx, _AT_ONCE)
-    profiles = await PROFILES.for_accounts(tx, [row["account_id"] for row in rows])
+    profiles = await PROFILES.for_accounts(tx, [str(row["account_id"]) for row in rows])
     measured = await observations(tx, profiles)
-    for row in sorted(rows, key=lambda row: str(row["account_id"])):
-        profile = profiles[row["account_id"]]
-        caused_at = row["caused_at"] or tx.now
-        known = measured.get(row["account_id"], {})
-        await rescore(tx, row["account_id"], profile, caused_at, known)
-        await watch_signals(tx, row["account_id"], profile, caused_at)
+    await rescore(tx, rows, Panel(profiles, models or {}, measured))
     return len(rows)
 
 
-async def rescore(
-    tx: Transaction,
-    account_id: str,
-    profile: Profile,
-    caused_at: datetime,
-    measured: Mapping[str, Observation],
-) -> None:
-    """Compute an account's score, keep it, and say it when it moved.
+async def rescore(tx: Transaction, rows: Sequence[Row], panel: Panel) -> None:
+    """Score accounts, keep the scores, say those that moved, and judge the risks.
 
-    ``measured`` are the account's metrics by name.
+    ``rows`` are the accounts' own, locked. The number of queries does not depend on how many
+    accounts there are.
     """
-    evidence = await _evidence(tx, account_id, measured)
-    score = score_account(profile, evidence, tx.now)
-    before = await scores.latest(tx, account_id)
-    band = band_after(before.band if before else None, score.value, score.coverage, profile)
-    await scores.save(tx, account_id, Scored(tx.now, score, band))
-    _say(tx, account_id, before, Scored(tx.now, score, band))
-    finding = low_score(account_id, band, score, profile.low_score)
-    rule = low_score_risk_rule(profile.low_score)
-    await settle(tx, account_id, [(finding, rule)], profile, caused_at)
+    if not rows:
+        return
+    cases = await _cases(tx, rows, panel)
+    found = [_judge(tx, case) for case in cases]
+    await scores.save(tx, [rescored for rescored, _ in found])
+    kept = [rescored for rescored, _ in found if rescored.kept_at == tx.now]
+    if kept:
+        await scores.keep(tx, kept, {one.account_id for one, is_turn in found if is_turn})
+    scored = {rescored.account_id: rescored.scored for rescored, _ in found}
+    await note_values(
+        tx, [(case.row, case.profile, scored[case.account_id].score) for case in cases]
+    )
+    await _settle(tx, cases, scored)
 
 
-def _say(tx: Transaction, account_id: str, before: Scored | None, after: Scored) -> None:
-    is_same_band = before is not None and before.band is after.band
-    moved = abs(after.score.value - before.score.value) if before else _DEAD_BAND
-    if is_same_band and moved < _DEAD_BAND:
+async def _cases(tx: Transaction, rows: Sequence[Row], panel: Panel) -> list[_Case]:
+    by_id = {str(row["account_id"]): row for row in rows}
+    evidence = await _evidence(tx, rows, panel.measured)
+    before = await scores.current(tx, list(by_id))
+    today = tx.now.date()
+    stands = await standing.of_accounts(tx, list(by_id), today) if panel.models else {}
+    segments = {str(row["segment"]) for row in rows}
+    compared = await read_comparisons(tx, segments, panel.profiles.values())
+    return [
+        _Case(
+            row=row,
+            profile=panel.profiles[account_id],
+            evidence=evidence[account_id],
+            context=Context(
+                segment=str(row["segment"]),
+                months_to_renewal=stands.get(account_id, Standing()).months_to_renewal(today),
+                distributions=compared.of(str(row["segment"]), panel.profiles[account_id]),
+                model=panel.models.get(panel.profiles[account_id].label),
+            ),
+            before=before.get(account_id),
+        )
+        for account_id, row in sorted(by_id.items())
+    ]
+
+
+def _judge(tx: Transaction, case: _Case) -> tuple[Rescored, bool]:
+    """Score an account and say it when it moved; return also whether the band has turned."""
+    score = score_account(case.profile, case.evidence, tx.now, case.context)
+    before = case.before
+    band = band_after(before.band if before else None, score.value, score.coverage, case.profile)
+    scored = Scored(tx.now, score, band)
+    is_turn = before is None or before.band is not band
+    said = None if before is None else before.said_score
+    has_moved = is_turn or said is None or abs(score.value - said) >= _DEAD_BAND
+    if has_moved:
+        _say(tx, case.account_id, before, scored)
+    keeps = before is None or is_worth_keeping(before.kept, as_kept(scored))
+    rescored = Rescored(
+        account_id=case.account_id,
+        scored=scored,
+        said_score=score.value if has_moved or said is None else said,
+        changed_at=tx.now if has_moved or before is None else before.changed_at,
+        kept_at=tx.now if keeps or before is None else before.kept.at,
+    )
+    return rescored, is_turn
+
+
+def _say(tx: Transaction, account_id: str, before: Current | None, after: Scored) -> None:
+    if before is None and not after.score.coverage:
+        # Nobody learns anything from half the points of an account that nothing is known of.
         return
     tx.emit(
         ScoreChanged(
             account_id=account_id,
             score=after.score.value,
             band=after.band.value,
-            previous_score=before.score.value if before else None,
+            previous_score=before.said_score if before else None,
             previous_band=before.band.value if before else None,
             coverage=after.score.coverage,
             profile=profile_label(after.score),
@@ -78,21 +159,61 @@ def _say(tx: Transaction, account_id: str, before: Scored | None, after: Scored)
     )
 
 
-async def _evidence(
-    tx: Transaction, account_id: str, measured: Mapping[str, Observation]
-) -> Evidence:
-    row = await accounts.get(tx, account_id)
-    observed = dict(measured)
-    if row is not None and row["last_active_at"] is not None:
-        zone = zone_of(row["time_zone"])
-        for metric, judged in (await days.latest_judged(tx, account_id)).items():
-            observed[_METRIC_INPUTS[metric]] = Observation(
-                value=judged.ratio,
-                at=day_ends(judged.day, zone),
-                baseline=f"{judged.mu:.1f} expected on {judged.day}, {judged.y:g} seen",
+async def _settle(tx: Transaction, cases: Sequence[_Case], scored: Mapping[str, Scored]) -> None:
+    """Judge the risks that a score and the signals speak for."""
+    judged = []
+    for case in cases:
+        rule = case.profile.low_score
+        one = scored[case.account_id]
+        finding = low_score(case.account_id, one.band, one.score, rule)
+        judged.append(
+            Judged(
+                account_id=case.account_id,
+                findings=[
+                    (finding, low_score_risk_rule(rule)),
+                    *signal_findings(case.account_id, case.evidence.signals, case.profile, tx.now),
+                ],
+                profile=case.profile,
+                caused_at=case.row["caused_at"] or tx.now,
             )
-        observed["days_since_activity"] = _silence(row, zone, tx.now)
-    return Evidence(observed, await signals.recent(tx, account_id))
+        )
+    unsettled = await risks.with_unsettled(tx, [case.account_id for case in cases])
+    await settle_all(tx, [one for one in judged if at_stake(one, unsettled)])
+
+
+async def _evidence(
+    tx: Transaction, rows: Sequence[Row], measured: Mapping[str, Mapping[str, Observation]]
+) -> Mapping[str, Evidence]:
+    ids = [str(row["account_id"]) for row in rows]
+    judged = await days.latest_judged_of(tx, ids)
+    known = await signals.recent_of(tx, ids)
+    return {
+        row["account_id"]: Evidence(
+            {
+                **measured.get(row["account_id"], {}),
+                **_observed(row, judged.get(row["account_id"], {}), tx.now),
+            },
+            known.get(row["account_id"], ()),
+        )
+        for row in rows
+    }
+
+
+def _observed(
+    row: Row, judged: Mapping[str, days.JudgedDay], now: datetime
+) -> Mapping[str, Observation]:
+    if row["last_active_at"] is None:
+        return {}
+    zone = zone_of(row["time_zone"])
+    observations = {
+        _METRIC_INPUTS[metric]: Observation(
+            value=day.ratio,
+            at=day_ends(day.day, zone),
+            baseline=f"{day.mu:.1f} expected on {day.day}, {day.y:g} seen",
+        )
+        for metric, day in judged.items()
+    }
+    return {**observations, "days_since_activity": _silence(row, zone, now)}
 
 
 def _silence(row: Row, zone: tzinfo, now: datetime) -> Observation:

@@ -1,6 +1,6 @@
 """Look at an account for reasons to worry: after a day is sealed, and after a signal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -27,14 +27,15 @@ from services.health.domain.risk.reasons import (
     usage_dip,
     usage_drop,
 )
-from services.health.domain.risk.risk import Finding, RiskRule
+from services.health.domain.risk.risk import Finding, RiskRule, Stage
+from services.health.domain.score.score import Signal
 from services.health.storage import alarms, peers, risks, signals
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.alarms import InForce
 from services.health.storage.detector import Rows
 from services.health.usecases.planning import Sealing
 from services.health.usecases.profiles import PROFILES
-from services.health.usecases.risks import settle
+from services.health.usecases.risks import Judged, settle
 from shared.db.transaction import Transaction
 
 _WEEK_BEFORE = timedelta(days=6)
@@ -140,11 +141,24 @@ async def watch_signals(
 ) -> None:
     """Judge an account's signals by every fast rule."""
     known = await signals.recent(tx, account_id)
-    findings = [
-        (signal_risk(account_id, known, rule, tx.now), signal_risk_rule(rule))
+    findings = signal_findings(account_id, known, profile, tx.now)
+    await settle(tx, account_id, findings, profile, caused_at)
+
+
+def signal_findings(
+    account_id: str, known: Sequence[Signal], profile: Profile, now: datetime
+) -> list[Found]:
+    """Return what every fast rule says of an account's signals."""
+    return [
+        (signal_risk(account_id, known, rule, now), signal_risk_rule(rule))
         for rule in profile.signal_rules
     ]
-    await settle(tx, account_id, findings, profile, caused_at)
+
+
+def at_stake(judged: Judged, unsettled: Collection[str]) -> bool:
+    """Tell whether findings can change anything: one is present, or a risk waits to be settled."""
+    is_present = any(finding.stage is Stage.PRESENT for finding, _ in judged.findings)
+    return is_present or judged.account_id in unsettled
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.score.difference import difference
 from services.health.domain.score.score import (
+    COVERAGE_MARGIN,
     Band,
     Evidence,
     Observation,
@@ -12,8 +15,13 @@ from services.health.domain.score.score import (
     band_after,
     score_account,
 )
-from services.health.domain.score.score import diff as points_between
-from tests.builders.health import NOW, days_ago, default_profile, evidence
+from tests.builders.health import (
+    NOW,
+    days_ago,
+    default_document,
+    default_profile,
+    evidence,
+)
 
 PROFILE = default_profile()
 INPUTS = [one.name for dimension in PROFILE.dimensions for one in dimension.inputs]
@@ -45,7 +53,7 @@ def test_points_add_up_to_the_score_and_changes_to_its_difference(
     old, new = (score_account(PROFILE, one, NOW) for one in (before, after))
     assert math.fsum(line.points for line in new.lines) == pytest.approx(new.value, abs=1e-9)
     assert math.fsum(line.max_points for line in new.lines) == pytest.approx(100)
-    changed = math.fsum(change.points for change in points_between(old, new))
+    changed = math.fsum(change.points for change in difference(old, new).changes)
     assert changed == pytest.approx(new.value - old.value, abs=1e-9)
     assert 0 <= new.value <= 100
     assert 0 <= new.coverage <= 1
@@ -97,7 +105,7 @@ def test_a_line_says_value_baseline_age_and_whether_it_was_observed() -> None:
 def test_a_difference_names_only_what_changed_largest_first() -> None:
     before = score_account(PROFILE, evidence(usage_ratio=1.0), NOW)
     after = score_account(PROFILE, evidence(Signal("payment_failed", NOW), usage_ratio=0.3), NOW)
-    assert [change.metric for change in points_between(before, after)] == [
+    assert [change.metric for change in difference(before, after).changes] == [
         "usage_ratio",
         "payments",
     ]
@@ -125,3 +133,74 @@ def test_a_band_is_left_only_five_points_past_its_edge(
     previous: Band | None, score: float, band: Band
 ) -> None:
     assert band_after(previous, score, 1.0, PROFILE) is band
+
+
+any_score = st.floats(0, 100)
+known_band = st.sampled_from([Band.AT_RISK, Band.WATCH, Band.HEALTHY])
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(known_band, any_score, st.floats(-4.99, 4.99))
+def test_no_wobble_of_less_than_the_margin_moves_a_band_to_and_fro(
+    previous: Band, score: float, wobble: float
+) -> None:
+    now = band_after(previous, score, 1.0, PROFILE)
+    there = band_after(now, score + wobble, 1.0, PROFILE)
+    back = band_after(there, score, 1.0, PROFILE)
+    assert there is now or back is there
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.none() | st.sampled_from(Band), any_score, st.floats(0, PROFILE.coverage_floor - 1e-9))
+def test_too_little_coverage_is_never_red(
+    previous: Band | None, score: float, coverage: float
+) -> None:
+    assert band_after(previous, score, coverage, PROFILE) is Band.UNKNOWN
+
+
+def test_unknown_is_left_a_little_above_the_floor_so_that_a_day_old_figure_does_not_flicker() -> (
+    None
+):
+    floor = PROFILE.coverage_floor
+    assert band_after(Band.WATCH, 60, floor, PROFILE) is Band.WATCH
+    assert band_after(Band.UNKNOWN, 60, floor, PROFILE) is Band.UNKNOWN
+    assert band_after(Band.UNKNOWN, 60, floor + COVERAGE_MARGIN, PROFILE) is Band.WATCH
+    usage = evidence(usage_ratio=1.0, active_users_ratio=1.0, days_since_activity=0)
+    a_day_later = score_account(PROFILE, usage, days_ago(-1))
+    assert a_day_later.coverage >= floor + COVERAGE_MARGIN
+
+
+def test_a_change_of_profile_keeps_the_habit_of_the_band() -> None:
+    stricter = default_document()
+    stricter["bands"] = {"at_risk_below": 55, "watch_below": 75, "leave_margin": 5}
+    profile = parse_profile(stricter)
+    assert band_after(None, 52, 1.0, profile) is Band.AT_RISK
+    assert band_after(Band.WATCH, 52, 1.0, profile) is Band.WATCH
+    assert band_after(Band.WATCH, 49.9, 1.0, profile) is Band.AT_RISK
+
+
+@pytest.mark.parametrize(
+    ("metric", "half_life"),
+    [
+        ("usage_ratio", 14),
+        ("active_users_ratio", 14),
+        ("days_since_activity", 14),
+        ("tickets_30d", 45),
+        ("executive_contact", 90),
+        ("payments", 120),
+        ("nps", 180),
+    ],
+)
+def test_half_lives_are_those_of_the_method(metric: str, half_life: float) -> None:
+    inputs = {one.name: one for dimension in PROFILE.dimensions for one in dimension.inputs}
+    assert inputs[metric].half_life_days == half_life
+
+
+def test_silence_alone_pulls_a_healthy_score_down_and_a_bad_one_towards_the_middle() -> None:
+    good = evidence(usage_ratio=1.2, active_users_ratio=1.2, days_since_activity=0)
+    bad = evidence(usage_ratio=0, active_users_ratio=0, days_since_activity=30)
+    for one, sign in ((good, -1), (bad, 1)):
+        values = [score_account(PROFILE, one, days_ago(-days)).value for days in (0, 14, 28)]
+        assert (values[1] - values[0]) * sign > 0
+        assert values[1] - 50 == pytest.approx((values[0] - 50) / 2)
+        assert values[2] - 50 == pytest.approx((values[0] - 50) / 4)

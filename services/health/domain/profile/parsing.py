@@ -14,6 +14,7 @@ from services.health.domain.profile.profile import (
     DropRule,
     Input,
     LowScoreRule,
+    PercentileRule,
     Profile,
     Severity,
     SignalRule,
@@ -84,15 +85,31 @@ def _dimension(name: str, section: Section) -> Dimension:
 
 
 def _input(name: str, section: Section) -> Input:
-    section.only("weight", "half_life_days", "steps", "curve", "signals")
+    section.only("weight", "half_life_days", "steps", "curve", "signals", "percentile")
     tiers = _tiers(section)
-    signals = _signal_values(section, tiers)
-    if not signals and tiers is None:
-        raise ProfileInvalid(f"{section.path}: give it steps, a curve or signals")
+    percentile = _percentile(section.section("percentile")) if section.has("percentile") else None
+    signals = _signal_values(section, is_scored=tiers is not None or percentile is not None)
+    if not signals and tiers is None and percentile is None:
+        raise ProfileInvalid(f"{section.path}: give it steps, a curve or signals, or percentile")
     half_life = (
         section.number("half_life_days", 0.01, 3650) if section.has("half_life_days") else None
     )
-    return Input(name, section.number("weight", 0, ANY, 1), half_life, tiers, signals)
+    weight = section.number("weight", 0, ANY, 1)
+    return Input(name, weight, half_life, tiers, signals, percentile)
+
+
+def _percentile(section: Section) -> PercentileRule:
+    section.only("higher_is", "window_days", "min_accounts")
+    higher_is = section.text("higher_is")
+    if higher_is not in ("healthy", "unhealthy"):
+        raise ProfileInvalid(
+            f"{section.at('higher_is')}: write healthy or unhealthy, not {higher_is!r}"
+        )
+    return PercentileRule(
+        higher_is_healthy=higher_is == "healthy",
+        window=timedelta(days=section.whole("window_days", 1, 90)),
+        min_accounts=section.whole("min_accounts", 2, 20),
+    )
 
 
 def _tiers(section: Section) -> Tiers | None:
@@ -121,11 +138,11 @@ def _is_tier(row: object) -> bool:
     )
 
 
-def _signal_values(section: Section, tiers: Tiers | None) -> dict[str, float | None]:
+def _signal_values(section: Section, *, is_scored: bool) -> dict[str, float | None]:
     types = section.section("signals")
     values: dict[str, float | None] = {}
     for name, value in types.values.items():
-        if value == "value" and tiers is None:
+        if value == "value" and not is_scored:
             raise ProfileInvalid(f"{types.at(name)}: add steps or a curve to score its value")
         values[name] = None if value == "value" else types.number(name, 0, 1)
     return values

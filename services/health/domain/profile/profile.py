@@ -51,11 +51,24 @@ class Tiers:
 
 
 @dataclass(frozen=True, slots=True)
+class PercentileRule:
+    """Judge a value by its rank among similar accounts: same segment, seen within the window.
+
+    With fewer than `min_accounts` of them the rank says nothing, and the tiers speak instead.
+    """
+
+    higher_is_healthy: bool
+    window: timedelta
+    min_accounts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """One number or signal that a dimension listens to.
 
     With `signals` the latest signal of these types speaks: by its fixed subscore, or by its value
     and the tiers where the subscore is None. Without, an observation of this name speaks.
+    With `percentile` a value is judged by its rank first, and by the tiers where that fails.
     """
 
     name: str
@@ -63,6 +76,7 @@ class Input:
     half_life_days: float | None
     tiers: Tiers | None
     signals: Mapping[str, float | None]
+    percentile: PercentileRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,35 @@
 """The health score: 0 to 100, high is healthy, explained exactly.
 
-Formulas: "Health, drops, value", health score points 2, 3, 4 (expert weights) and 6.
+Formulas: "Health, drops, value", health score points 1 to 4 and 6.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.health.domain.profile.profile import Dimension, Input, Profile
+from services.health.domain.score.evidence import Context, Evidence, Observation, Signal
+from services.health.domain.score.loss_model import NEUTRAL, LossModel, allocate
+from services.health.domain.score.percentile import Distribution, Peers
+from services.health.domain.score.reading import normal_range, read
 
-NEUTRAL = 0.5
+__all__ = [
+    "Band",
+    "Context",
+    "Evidence",
+    "Line",
+    "ModelUse",
+    "Observation",
+    "Score",
+    "Signal",
+    "band_after",
+    "score_account",
+]
+
+COVERAGE_MARGIN = 0.02
+"""How far past the floor coverage must be before an unknown band is left."""
 
 
 class Band(StrEnum):
@@ -24,37 +42,14 @@ class Band(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """A number about the account, when it was true, and what is normal for it, in words."""
-
-    value: float
-    at: datetime
-    baseline: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A typed observation from outside usage; some types carry a value (a survey answer)."""
-
-    type: str
-    at: datetime
-    value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that is known about an account: observations by input name, and signals."""
-
-    observations: Mapping[str, Observation]
-    signals: tuple[Signal, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """What one input adds to the score.
 
-    `subscore` is after recency, 0..1; `weight` is the share of the whole, 0..1; `points` and
-    `max_points` are of 100. Not observed means half its points, and no say in the coverage.
+    `subscore` is after recency, 0..1; `weight` is the share of the whole, 0..1; `points` are of
+    100. `max_points - points` is what the input would add if it were as good as can be. Not
+    observed means neutral, and no say in the coverage. `signal` is the type of the signal that
+    spoke; `accepts` names the signals that would fill a missing input. `log_odds` is what a model
+    adds for it to the log-odds of a loss.
     """
 
     dimension: str
@@ -68,13 +63,43 @@ class Line:
     observed: bool
     age_days: float | None
     freshness: float
+    signal: str | None = None
+    normal: str = ""
+    peers: Peers | None = None
+    accepts: tuple[str, ...] = ()
+    half_life_days: float | None = None
+    log_odds: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name that models know the input by."""
+        return f"{self.dimension}.{self.metric}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """The model that spoke, in figures that explain and compare its scores.
+
+    ``slope`` is the change of probability per unit of logit at the score; ``months`` is to the
+    renewal, as the model took it.
+    """
+
+    version: int
+    horizon_days: int
+    trained_on: int
+    losses: int
+    months: float
+    base_logit: float
+    logit: float
+    slope: float
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score and its exact explanation: `value` is the sum of the points of its lines.
+    """A score and its exact explanation: `value` is `base` plus the points of its lines.
 
-    Nothing is rounded here; doors round what people see. `coverage` is 0..1.
+    Nothing is rounded here; doors round what people see. `coverage` is 0..1. With expert weights
+    `base` is 0 and there is no `p_loss`; with a model `base` is the score of neutral inputs.
     """
 
     value: float
@@ -82,72 +107,45 @@ class Score:
     lines: tuple[Line, ...]
     profile_name: str
     profile_version: int
+    base: float = 0.0
+    segment: str = ""
+    p_loss: float | None = None
+    model: ModelUse | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PointChange:
-    """How many points of the score's change one input explains."""
-
-    dimension: str
-    metric: str
-    value_before: float | None
-    value_after: float | None
-    points: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    value: float | None
-    subscore: float
-    at: datetime
-    baseline: str
-
-
-def score_account(profile: Profile, evidence: Evidence, now: datetime) -> Score:
+def score_account(
+    profile: Profile, evidence: Evidence, now: datetime, context: Context | None = None
+) -> Score:
     """Score an account by a profile. Signals and observations after `now` count as of now."""
+    context = context or Context()
     total = math.fsum(dimension.weight for dimension in profile.dimensions)
+    reader = _Reader(evidence, now, context.distributions)
     lines = tuple(
         line
         for dimension in profile.dimensions
-        for line in _lines(dimension, dimension.weight / total, evidence, now)
+        for line in reader.lines(dimension, dimension.weight / total)
     )
-    return Score(
+    score = Score(
         value=math.fsum(line.points for line in lines),
         coverage=math.fsum(line.weight * line.freshness for line in lines),
         lines=lines,
         profile_name=profile.name,
         profile_version=profile.version,
+        segment=context.segment,
     )
-
-
-def diff(before: Score, after: Score) -> tuple[PointChange, ...]:
-    """Return the inputs whose points changed, largest change first.
-
-    Their points sum to the difference of the two scores, also across profile versions.
-    """
-    old = {(line.dimension, line.metric): line for line in before.lines}
-    new = {(line.dimension, line.metric): line for line in after.lines}
-    changes = (
-        PointChange(
-            dimension=key[0],
-            metric=key[1],
-            value_before=old[key].value if key in old else None,
-            value_after=new[key].value if key in new else None,
-            points=_points(new, key) - _points(old, key),
-        )
-        for key in {**new, **old}
-    )
-    moved = (change for change in changes if change.points != 0)
-    return tuple(sorted(moved, key=lambda change: -abs(change.points)))
+    speaks = context.model is not None and _knows(context.model, profile)
+    return _by_model(score, context.model, context) if context.model and speaks else score
 
 
 def band_after(previous: Band | None, score: float, coverage: float, profile: Profile) -> Band:
     """Return the band of a score, given the band before.
 
     A band is left only `leave_margin` points past its edge. Below the coverage floor the band is
-    unknown, whatever the score; what comes after unknown has no habit to keep.
+    unknown, whatever the score; it is left a little above the floor, and what comes after unknown
+    has no habit to keep. After a change of profile the new edges count, the habit stays.
     """
-    if coverage < profile.coverage_floor:
+    margin = COVERAGE_MARGIN if previous is Band.UNKNOWN else 0.0
+    if coverage < profile.coverage_floor + margin:
         return Band.UNKNOWN
     low, high = profile.bands.at_risk_below, profile.bands.watch_below
     if previous is not None and previous is not Band.UNKNOWN:
@@ -161,60 +159,86 @@ def band_after(previous: Band | None, score: float, coverage: float, profile: Pr
     return Band.WATCH if score < high else Band.HEALTHY
 
 
-def _lines(dimension: Dimension, share: float, evidence: Evidence, now: datetime) -> Iterable[Line]:
-    total = math.fsum(one.weight for one in dimension.inputs)
-    for one in dimension.inputs:
-        yield _line(dimension.name, one, share * one.weight / total, _read(one, evidence), now)
+def _knows(model: LossModel, profile: Profile) -> bool:
+    return (model.profile_name, model.profile_version) == (profile.name, profile.version)
 
 
-def _line(
-    dimension: str, one: Input, weight: float, reading: _Reading | None, now: datetime
-) -> Line:
-    age = None if reading is None else max((now - reading.at) / timedelta(days=1), 0.0)
-    freshness = 0.0 if age is None else _freshness(age, one.half_life_days)
-    raw = NEUTRAL if reading is None else reading.subscore
-    subscore = NEUTRAL + (raw - NEUTRAL) * freshness
-    return Line(
-        dimension=dimension,
-        metric=one.name,
-        value=None if reading is None else reading.value,
-        baseline="" if reading is None else reading.baseline,
-        subscore=subscore,
-        weight=weight,
-        points=100 * weight * subscore,
-        max_points=100 * weight,
-        observed=reading is not None,
-        age_days=age,
-        freshness=freshness,
+def _by_model(score: Score, model: LossModel, context: Context) -> Score:
+    subscores = {line.name: line.subscore for line in score.lines}
+    found = allocate(model, subscores, context.segment, context.months_to_renewal)
+    base_logit = model.base_logit(context.segment, context.months_to_renewal)
+    logit = math.fsum([base_logit, *found.logits.values()])
+    use = ModelUse(
+        version=model.version,
+        horizon_days=model.horizon_days,
+        trained_on=model.trained_on,
+        losses=model.losses,
+        months=model.months(context.months_to_renewal),
+        base_logit=base_logit,
+        logit=logit,
+        slope=model.calibration.mean_slope(logit, logit),
     )
+
+    def told(line: Line) -> Line:
+        best = logit - model.betas.get(line.name, 0.0) * (1 - line.subscore)
+        gain = 100 * (found.probability - model.calibration.probability(best))
+        points = found.points[line.name]
+        return replace(
+            line,
+            points=points,
+            max_points=points + max(gain, 0.0),
+            log_odds=found.logits[line.name],
+        )
+
+    return replace(
+        score,
+        value=100 * (1 - found.probability),
+        lines=tuple(told(line) for line in score.lines),
+        base=found.base,
+        p_loss=found.probability,
+        model=use,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads inputs off the evidence."""
+
+    evidence: Evidence
+    now: datetime
+    distributions: Mapping[str, Distribution]
+
+    def lines(self, dimension: Dimension, share: float) -> Iterable[Line]:
+        total = math.fsum(one.weight for one in dimension.inputs)
+        for one in dimension.inputs:
+            yield self._line(dimension.name, one, share * one.weight / total)
+
+    def _line(self, dimension: str, one: Input, weight: float) -> Line:
+        reading = read(one, self.evidence, self.distributions)
+        age = None if reading is None else max((self.now - reading.at) / timedelta(days=1), 0.0)
+        speaks = reading is not None and reading.speaks
+        freshness = _freshness(age, one.half_life_days) if age is not None and speaks else 0.0
+        raw = NEUTRAL if reading is None else reading.subscore
+        subscore = NEUTRAL + (raw - NEUTRAL) * freshness
+        return Line(
+            dimension=dimension,
+            metric=one.name,
+            value=None if reading is None else reading.value,
+            baseline="" if reading is None else reading.baseline,
+            subscore=subscore,
+            weight=weight,
+            points=100 * weight * subscore,
+            max_points=100 * weight,
+            observed=reading is not None,
+            age_days=age,
+            freshness=freshness,
+            signal=None if reading is None else reading.signal,
+            normal="" if one.tiers is None else normal_range(one.tiers),
+            peers=None if reading is None else reading.peers,
+            accepts=tuple(sorted(one.signals)) if reading is None else (),
+            half_life_days=one.half_life_days,
+        )
 
 
 def _freshness(age_days: float, half_life_days: float | None) -> float:
     return 1.0 if half_life_days is None else 2.0 ** (-age_days / half_life_days)
-
-
-def _read(one: Input, evidence: Evidence) -> _Reading | None:
-    readings = [*_of_signals(one, evidence.signals), *_of_observation(one, evidence)]
-    # At the same moment the worse news counts, so that the order of arrival does not.
-    return max(readings, key=lambda reading: (reading.at, -reading.subscore), default=None)
-
-
-def _of_observation(one: Input, evidence: Evidence) -> Iterable[_Reading]:
-    seen = evidence.observations.get(one.name)
-    if seen is not None and one.tiers is not None:
-        yield _Reading(seen.value, one.tiers.subscore(seen.value), seen.at, seen.baseline)
-
-
-def _of_signals(one: Input, signals: Iterable[Signal]) -> Iterable[_Reading]:
-    for signal in signals:
-        if signal.type not in one.signals:
-            continue
-        fixed = one.signals[signal.type]
-        if fixed is not None:
-            yield _Reading(signal.value, fixed, signal.at, signal.type)
-        elif signal.value is not None and one.tiers is not None:
-            yield _Reading(signal.value, one.tiers.subscore(signal.value), signal.at, signal.type)
-
-
-def _points(lines: Mapping[tuple[str, str], Line], key: tuple[str, str]) -> float:
-    return lines[key].points if key in lines else 0.0

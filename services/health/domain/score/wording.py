@@ -1,0 +1,201 @@
+"""Scores in the words of the people who act on them."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, tzinfo
+
+from services.health.domain.score.difference import Cause, Difference, PointChange
+from services.health.domain.score.percentile import Peers
+from services.health.domain.score.score import Line, Score
+
+_LABELS = {
+    "usage_ratio": "Usage",
+    "active_users_ratio": "Active users",
+    "days_since_activity": "Days without activity",
+    "outcome_progress": "Progress towards the customer's outcome",
+    "promises": "Promises",
+    "seat_utilisation": "Seats in use",
+    "stickiness": "Stickiness (people of a usual day among those of 28 days)",
+    "tickets_30d": "Tickets in 30 days",
+    "csat": "Satisfaction with answers (CSAT)",
+    "nps": "Recommendation (NPS)",
+    "champion": "Champion",
+    "executive_contact": "Contact with an executive",
+    "payments": "Payments",
+}
+_RATIOS = {"usage_ratio", "active_users_ratio"}
+_OF_USAGE = {"usage_ratio", "active_users_ratio", "days_since_activity"}
+_OF_NORMAL = " of its own normal"
+_NAMED_IN_A_HEADLINE = 3
+_WORTH_NAMING = 0.5
+
+
+def label(metric: str) -> str:
+    """Return what people call an input."""
+    return _LABELS.get(metric, metric.replace("_", " ").capitalize())
+
+
+def sentence(line: Line, *, by_model: bool = False) -> str:
+    """Say what an input contributes, and why."""
+    return f"{reason(line)}: {_points_of(line, by_model=by_model)}."
+
+
+def reason(line: Line) -> str:
+    """Say what is known of an input."""
+    if not line.observed:
+        return f"{label(line.metric)}: nothing is known yet, so it counts as neutral"
+    ranked = _rank(line.peers) if line.peers else ""
+    parts = [_value(line), _baseline(line), ranked, _age(line.age_days, line.freshness)]
+    return f"{label(line.metric)}: {', '.join(part for part in parts if part)}"
+
+
+def how_to_provide(line: Line) -> str:
+    """Say how a missing input is filled."""
+    if line.accepts:
+        return (
+            f"Send a signal of type {_listed(line.accepts)}: "
+            "POST /api/v1/accounts/{account_id}/signals."
+        )
+    if line.metric in _OF_USAGE:
+        return "Send usage events (POST /v1/batch or Kafka); it is known after the first full day."
+    return "It is measured once the facts that its metric is defined by arrive."
+
+
+def change_sentence(change: PointChange) -> str:
+    """Say what one change did."""
+    return f"{_what_changed(change)}: {_signed(change.points)}."
+
+
+def _what_changed(change: PointChange) -> str:
+    if change.cause is not Cause.INPUT:
+        return {
+            Cause.PROFILE: f"Profile changed: {change.metric}",
+            Cause.MODEL: f"What judges changed: {change.metric}",
+        }.get(change.cause, f"Months to the renewal: {_moved(change, 'nothing')}")
+    name = label(change.metric)
+    if change.age_after is None:
+        return f"{name}: no longer counted"
+    if change.age_before is None:
+        now = _number(change.metric, change.value_after) or change.signal_after or "known"
+        return f"{name}: now known ({_spoken(now)})"
+    if _is_older_only(change):
+        return f"{name}: nothing new, so the last word fades"
+    return f"{name}: {_moved(change, 'not known')}"
+
+
+def headline(found: Difference, since: datetime, zone: tzinfo) -> str:
+    """Say a difference in one line."""
+    day = _day(since, zone)
+    if abs(found.points) < _WORTH_NAMING:
+        return f"No change to speak of since {day} ({_signed(found.points)})"
+    word = "Up" if found.points > 0 else "Down"
+    named = [c for c in found.changes if abs(c.points) >= _WORTH_NAMING][:_NAMED_IN_A_HEADLINE]
+    causes = ", ".join(f"{_short(c)} {_whole(c.points)}" for c in named)
+    amount = abs(round(found.points))
+    text = f"{word} {amount} point{'' if amount == 1 else 's'} since {day}"
+    return f"{text}: {causes}" if causes else f"{text}, by many small changes"
+
+
+def source(score: Score) -> str:
+    """Say what the score rests on."""
+    if score.model is None:
+        return "expert weights"
+    use = score.model
+    return f"model v{use.version}, {use.trained_on} renewals, {use.losses} losses"
+
+
+def losses_first(lines: Sequence[Line]) -> list[Line]:
+    """Order lines by the points that could be won back, most first."""
+    return sorted(lines, key=lambda line: line.points - line.max_points)
+
+
+def _points_of(line: Line, *, by_model: bool) -> str:
+    if by_model:
+        return f"{line.points:+.1f} points (log-odds {line.log_odds or 0.0:+.2f})"
+    return f"{line.points:.1f} of {line.max_points:.1f} points"
+
+
+def _value(line: Line) -> str:
+    number = _number(line.metric, line.value)
+    if line.signal is None:
+        # The baseline of a measured metric says the value in its own words, those first.
+        is_worded = bool(line.baseline) and line.metric not in _RATIOS
+        return f"{line.baseline} ({number})" if is_worded else number
+    return f"{_spoken(line.signal)}{f' ({number})' if number else ''}"
+
+
+def _number(metric: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value * 100:.0f} %{_OF_NORMAL}" if metric in _RATIOS else f"{value:.4g}"
+
+
+def _baseline(line: Line) -> str:
+    if line.metric in _RATIOS:
+        return line.baseline
+    is_ranked = line.peers is not None and line.peers.percentile is not None
+    return (
+        f"normal is {line.normal}"
+        if line.normal and line.value is not None and not is_ranked
+        else ""
+    )
+
+
+def _rank(peers: Peers) -> str:
+    if peers.percentile is None:
+        return f"not enough similar accounts (n={peers.accounts}, {peers.min_accounts} are needed)"
+    share = peers.percentile * 100
+    if peers.percentile >= 0.5:
+        return f"higher than {share:.0f} % of {peers.accounts} similar customers"
+    return f"lower than {100 - share:.0f} % of {peers.accounts} similar customers"
+
+
+def _age(days: float | None, freshness: float) -> str:
+    if days is None or days < 1.5:
+        return ""
+    counted = f", counts {freshness * 100:.0f} %" if 0 < freshness < 0.95 else ""
+    return f"{days:.0f} days old{counted}"
+
+
+def _is_older_only(change: PointChange) -> bool:
+    same = (change.value_before, change.signal_before) == (change.value_after, change.signal_after)
+    return same and (change.age_after or 0.0) > (change.age_before or 0.0)
+
+
+def _moved(change: PointChange, nothing: str) -> str:
+    before = _number(change.metric, change.value_before) or _spoken(change.signal_before or nothing)
+    after = _number(change.metric, change.value_after) or _spoken(change.signal_after or nothing)
+    if before == after:
+        return f"again {after}"
+    if before.endswith(_OF_NORMAL) and after.endswith(_OF_NORMAL):
+        return f"{before.removesuffix(_OF_NORMAL)} before, {after} now"
+    return f"{before} before, {after} now"
+
+
+def _short(change: PointChange) -> str:
+    if change.cause is not Cause.INPUT:
+        return {"renewal": "renewal nearer", "profile": "profile changed", "model": "model"}[
+            change.cause
+        ]
+    return change.metric.replace("_", " ")
+
+
+def _whole(points: float) -> str:
+    return f"{'+' if points > 0 else '−'}{abs(points):.0f}"  # noqa: RUF001 - a minus for people
+
+
+def _signed(points: float) -> str:
+    return f"{'+' if points >= 0 else '−'}{abs(points):.1f} points"  # noqa: RUF001 - as above
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _day(moment: datetime, zone: tzinfo) -> str:
+    local = moment.astimezone(zone)
+    day = f"{local:%A} {local.day} {local:%B %Y}"
+    return day if local.time() == time.min else f"{day} {local:%H:%M}"

@@ -1,0 +1,163 @@
+"""Explain a score, now or as it was, and what changed since an earlier moment."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.profile.profile import Profile
+from services.health.domain.score.difference import (
+    Difference,
+    difference,
+    evidence_of,
+    judged_by,
+)
+from services.health.domain.score.loss_model import LossModel
+from services.health.domain.score.moments import parse_moment
+from services.health.domain.score.score import Context, Evidence, Score, score_account
+from services.health.domain.score.wording import headline
+from services.health.storage import profiles, scores, signals
+from services.health.storage.scores import Scored
+from services.health.usecases.accounts import known_account
+from services.health.usecases.comparing import read_comparisons
+from shared.db.transaction import Transaction
+from shared.kernel.days import zone_of
+from shared.kernel.errors import NotFound
+
+_DAYS_A_MONTH = 365.25 / 12
+
+
+class NotScoredYet(NotFound):
+    """The account has no score for that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where the profiles and models of earlier decisions are found, by name and version."""
+
+    profile: Callable[[Transaction, str, int], Awaitable[Profile | None]]
+    model: Callable[[Transaction, Profile, int], Awaitable[LossModel | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An earlier score, and the difference to it; ``asked`` is the moment that was asked for."""
+
+    asked: datetime
+    before: Scored
+    found: Difference
+    headline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A score, and what it is compared with."""
+
+    account_id: str
+    time_zone: str
+    scored: Scored
+    compared: Comparison | None
+
+
+async def explain(
+    tx: Transaction, account_id: str, *, at: str | None, since: str | None, archive: Archive
+) -> Explanation:
+    """Explain an account's score at a moment, and the difference to an earlier one.
+
+    Moments are said as `parse_moment` reads them, in the account's time zone. Raises
+    `AccountUnknown`, `NotScoredYet`, `MomentUnclear` and `MomentInFuture`.
+    """
+    row = await known_account(tx, account_id)
+    zone = zone_of(row["time_zone"])
+    scored = await _scored(tx, account_id, at, zone)
+    compared = None
+    if since is not None:
+        asked, before = await _before(tx, account_id, since, zone, scored)
+        bridge = await _bridge(tx, account_id, before, scored, archive)
+        found = difference(before.score, scored.score, bridge)
+        compared = Comparison(asked, before, found, headline(found, asked, zone))
+    return Explanation(account_id, row["time_zone"], scored, compared)
+
+
+async def _scored(tx: Transaction, account_id: str, at: str | None, zone: tzinfo) -> Scored:
+    if at is None:
+        found = await scores.latest(tx, account_id)
+        when = ""
+    else:
+        moment = parse_moment(at, tx.now, zone) or await _last_change(tx, account_id)
+        found = await scores.latest(tx, account_id, at=moment)
+        when = f" at {moment.isoformat()}"
+    if found is None:
+        raise NotScoredYet(f"the account {account_id!r} has no score yet{when}")
+    return found
+
+
+async def _before(
+    tx: Transaction, account_id: str, since: str, zone: tzinfo, scored: Scored
+) -> tuple[datetime, Scored]:
+    moment = parse_moment(since, tx.now, zone)
+    if moment is not None:
+        found = await scores.latest(tx, account_id, at=min(moment, scored.at))
+        if found is None:
+            raise NotScoredYet(
+                f"{account_id} had no score yet at {moment.isoformat()}; its first one is of "
+                f"{(await scores.first_at(tx, account_id) or scored.at).isoformat()}"
+            )
+        return moment, found
+    changed = min(await _last_change(tx, account_id), scored.at)
+    found = await scores.before(tx, account_id, changed)
+    if found is None:
+        raise NotScoredYet(f"the score of {account_id} has not changed since the first one")
+    return changed, found
+
+
+async def _last_change(tx: Transaction, account_id: str) -> datetime:
+    found = await scores.changed_at(tx, account_id)
+    if found is None:
+        raise NotScoredYet(f"the account {account_id!r} has no score yet")
+    return found
+
+
+async def _bridge(
+    tx: Transaction, account_id: str, before: Scored, after: Scored, archive: Archive
+) -> Score | None:
+    """Judge the earlier evidence by who judged later: what a change of profile did by itself.
+
+    None where nobody changed, or where the later profile or model is no longer at hand.
+    """
+    if judged_by(before.score) == judged_by(after.score):
+        return None
+    late = after.score
+    profile = await archive.profile(tx, late.profile_name, late.profile_version)
+    if profile is None:
+        return None
+    model = await archive.model(tx, profile, late.model.version) if late.model else None
+    told = evidence_of(before.score, before.at)
+    known = await signals.known_at(tx, account_id, before.at)
+    compared = await read_comparisons(tx, [late.segment], [profile], before.at)
+    months = _months_then(late, before.at, after.at)
+    return score_account(
+        profile,
+        Evidence(told.observations, (*told.signals, *known)),
+        before.at,
+        Context(late.segment, months, compared.of(late.segment, profile), model),
+    )
+
+
+def _months_then(score: Score, then: datetime, now: datetime) -> float | None:
+    if score.model is None:
+        return None
+    return score.model.months + (now - then) / timedelta(days=1) / _DAYS_A_MONTH
+
+
+async def _kept_profile(tx: Transaction, name: str, version: int) -> Profile | None:
+    row = await profiles.get(tx, name, version)
+    return parse_profile(row["document"]) if row else None
+
+
+async def _no_model(tx: Transaction, profile: Profile, version: int) -> LossModel | None:  # noqa: ARG001 - none is kept yet
+    return None
+
+
+KEPT = Archive(_kept_profile, _no_model)
+"""The profiles and models as they were stored."""

@@ -1,0 +1,121 @@
+"""What a CSM reads."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.health.domain.profile.profile import Tiers
+from services.health.domain.score.difference import Cause, Difference, PointChange, difference
+from services.health.domain.score.percentile import Peers
+from services.health.domain.score.reading import normal_range
+from services.health.domain.score.score import Evidence, Line, Observation, Signal, score_account
+from services.health.domain.score.wording import (
+    change_sentence,
+    headline,
+    how_to_provide,
+    sentence,
+)
+from tests.builders.health import NOW, days_ago, default_profile, evidence
+
+PROFILE = default_profile()
+
+
+def a_line(metric: str, value: float | None = None, **more: object) -> Line:
+    given = {
+        "dimension": "usage",
+        "metric": metric,
+        "value": value,
+        "baseline": "",
+        "subscore": 0.3875,
+        "weight": 0.08,
+        "points": 3.1,
+        "max_points": 8.0,
+        "observed": True,
+        "age_days": 0.5,
+        "freshness": 1.0,
+    }
+    return Line(**{**given, **more})  # type: ignore[arg-type]
+
+
+def test_a_metric_speaks_in_its_own_words_first_and_then_of_similar_customers() -> None:
+    peers = Peers(0.2, 48, 20, 0.7, 90, NOW)
+    line = a_line("active_seats", 0.48, baseline="12 of 25 seats in the last 28 days", peers=peers)
+    assert sentence(line) == (
+        "Active seats: 12 of 25 seats in the last 28 days (0.48), "
+        "lower than 80 % of 48 similar customers: 3.1 of 8.0 points."
+    )
+
+
+def test_the_detectors_ratio_is_a_share_of_the_accounts_own_normal() -> None:
+    line = a_line("usage_ratio", 0.52, baseline="52.1 expected on 2026-02-28, 27 seen")
+    assert sentence(line) == (
+        "Usage: 52 % of its own normal, 52.1 expected on 2026-02-28, 27 seen: 3.1 of 8.0 points."
+    )
+
+
+def test_an_old_word_says_how_much_it_still_counts() -> None:
+    line = a_line("payments", signal="payment_failed", age_days=60.2, freshness=0.71)
+    assert "payment failed, 60 days old, counts 71 %" in sentence(line)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "said"),
+    [
+        (Tiers((0.0, 7.0, 9.0), (0.1, 0.5, 1.0), is_curve=False), "9 or more"),
+        (Tiers((0.0, 6.0, 11.0), (1.0, 0.5, 0.1), is_curve=False), "under 6"),
+        (Tiers((0.0, 1.0), (0.0, 1.0), is_curve=True), "0.75 or more"),
+        (Tiers((1.0, 3.0, 7.0), (1.0, 0.9, 0.5), is_curve=True), "at most 4.5"),
+        (Tiers((0.0, 1.0), (0.0, 0.5), is_curve=True), ""),
+        (Tiers((0.0, 1.0, 2.0), (0.0, 1.0, 0.0), is_curve=True), ""),
+    ],
+)
+def test_what_is_normal_is_read_off_the_table(tiers: Tiers, said: str) -> None:
+    assert normal_range(tiers) == said
+
+
+def test_a_missing_input_says_how_to_provide_it() -> None:
+    lines = {line.metric: line for line in score_account(PROFILE, evidence(), NOW).lines}
+    assert "csat_answered" in how_to_provide(lines["csat"])
+    assert "champion_left or champion_named" in how_to_provide(lines["champion"])
+    assert "usage events" in how_to_provide(lines["usage_ratio"])
+
+
+def changes(before: Evidence, after: Evidence, days: float = 0) -> dict[str, str]:
+    old = score_account(PROFILE, before, NOW)
+    new = score_account(PROFILE, after, NOW + timedelta(days=days))
+    return {c.metric: change_sentence(c) for c in difference(old, new).changes}
+
+
+def test_changes_in_words() -> None:
+    failed = Signal("payment_failed", NOW)
+    assert changes(evidence(), evidence(failed))["payments"] == (
+        "Payments: now known (payment failed): −2.5 points."  # noqa: RUF001 - a minus
+    )
+    assert changes(evidence(failed), evidence(failed), 30)["payments"].startswith(
+        "Payments: nothing new, so the last word fades: +"
+    )
+    known = Evidence({"usage_ratio": Observation(1.0, NOW)})
+    dropped = Evidence({"usage_ratio": Observation(0.5, NOW)})
+    assert "100 % before, 50 % of its own normal now" in changes(known, dropped)["usage_ratio"]
+    assert "no longer counted" in changes(known, evidence())["usage_ratio"]
+    earlier = evidence(Signal("payment_failed", days_ago(30)))
+    assert "again payment failed" in changes(earlier, evidence(failed))["payments"]
+
+
+def test_a_headline_names_what_weighs_most() -> None:
+    since = datetime(2026, 3, 10, tzinfo=UTC)
+    moved = (
+        PointChange("usage", "usage_ratio", 1.0, 0.5, -9.2),
+        PointChange("commercial", "payments", None, None, -5.1),
+        PointChange("sentiment", "nps", 9.0, 9.0, 0.2),
+        PointChange("", "a@1 -> a@2", 60.0, 60.1, 0.6, Cause.PROFILE),
+    )
+    assert headline(Difference(-13.5, moved), since, UTC) == (
+        "Down 14 points since Tuesday 10 March 2026: usage ratio −9, payments −5, "  # noqa: RUF001
+        "profile changed +1"
+    )
+    assert headline(Difference(0.2, moved[2:3]), since, UTC).startswith("No change to speak of")
+    one = Difference(1.0, (PointChange("a", "b", None, None, 1.0),))
+    assert "Up 1 point since Tuesday 10 March 2026 09:30: b +1" in headline(
+        one, since + timedelta(hours=9.5), UTC
+    )

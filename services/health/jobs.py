@@ -15,6 +15,7 @@ from services.health.settings import (
 from services.health.storage import accounts, usage, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
+from services.health.usecases.looking import look_at_due
 from services.health.usecases.scoring import rescore_some
 from services.health.usecases.sealing import seal_group
 from shared.db.jobs import Job
@@ -56,6 +57,11 @@ async def refresh_scores(database: Database) -> bool:
         return await rescore_some(tx, _PROFILE) > 0
 
 
+async def look_again(database: Database) -> bool:
+    """Look again at accounts where time alone may have changed something."""
+    return await look_at_due(database, _PROFILE)
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -78,4 +84,5 @@ _PROFILE = load_profile()
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer(_PROFILE).run),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
+    Job("look_again", timedelta(seconds=1), look_again),
 )

@@ -4,9 +4,9 @@ from fastapi import FastAPI
 
 from services.health.api import ROUTERS
 from services.health.jobs import JOBS
-from services.health.listeners import LISTENERS, UsageStream
+from services.health.listeners import LISTENERS, SignalStream, UsageStream
 from services.health.settings import Settings, load_profile
-from shared.bus.topics import USAGE_TOPIC
+from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC
 from shared.web.service import Service, Stream, build_service
 
 _PROFILE = load_profile()
@@ -23,6 +23,12 @@ SERVICE = Service(
             max_records=5_000,
             fetch_bytes=1024 * 1024,
             handler=lambda database: UsageStream(database, _PROFILE),
+        ),
+        Stream(
+            topic=SIGNALS_TOPIC,
+            max_records=500,
+            fetch_bytes=1024 * 1024,
+            handler=lambda database: SignalStream(database, _PROFILE),
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """Signals."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -41,11 +41,53 @@ async def recent(tx: Transaction, account_id: str) -> tuple[Signal, ...]:
     """Return the signals that may still count, oldest first."""
     rows = await tx.fetch_all(
         "SELECT type, observed_at, value FROM signals WHERE account_id = :account_id "
-        "AND observed_at > :since ORDER BY observed_at",
+        "AND observed_at > :since AND retracted_at IS NULL ORDER BY observed_at",
         account_id=account_id,
         since=tx.now - _REMEMBERED,
     )
     return tuple(Signal(row["type"], row["observed_at"], row["value"]) for row in rows)
+
+
+async def in_usage(
+    tx: Transaction, account_id: str, names: Sequence[str], since: date
+) -> Sequence[RowMapping]:
+    """Return the days on which usage events of these names came, with the name that fits.
+
+    A name may end in ``*``, which stands for any rest.
+    """
+    return await tx.fetch_all(
+        "SELECT u.day, p.pattern, sum(u.n)::int AS n FROM usage_daily AS u "
+        "JOIN unnest(CAST(:names AS text[])) AS p(pattern) ON u.name = p.pattern "
+        "OR (right(p.pattern, 1) = '*' AND starts_with(u.name, rtrim(p.pattern, '*'))) "
+        "WHERE u.account_id = :account_id AND u.day > :since GROUP BY u.day, p.pattern",
+        account_id=account_id,
+        names=list(names),
+        since=since,
+    )
+
+
+async def find(tx: Transaction, account_id: str, signal_id: UUID) -> RowMapping | None:
+    """Return a signal, locked."""
+    return await tx.fetch_one(
+        "SELECT * FROM signals WHERE account_id = :account_id AND id = :id FOR UPDATE",
+        account_id=account_id,
+        id=signal_id,
+    )
+
+
+async def retract(
+    tx: Transaction, account_id: str, signal_id: UUID, words: tuple[str, str]
+) -> None:
+    """Take a signal back; ``words`` are (who, why). It stays in the history and counts no more."""
+    await tx.execute(
+        "UPDATE signals SET retracted_at = :now, retracted_by = :by, retraction = :note "
+        "WHERE account_id = :account_id AND id = :id",
+        account_id=account_id,
+        id=signal_id,
+        now=tx.now,
+        by=words[0],
+        note=words[1],
+    )
 
 
 async def listed(

@@ -1,59 +1,145 @@
 """Turn findings into risks, and say what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from services.health.domain.profile.profile import Profile
+from services.health.domain.risk.deciding import decide
+from services.health.domain.risk.handling import evidence_moved, matters
 from services.health.domain.risk.risk import (
     Decision,
     Finding,
+    Merged,
     Opened,
     Reason,
     Recovered,
     Risk,
     RiskRule,
+    Stage,
     Status,
     Worsened,
-    decide,
 )
+from services.health.domain.signal.catalogue import Catalogue, rules_in_force
+from services.health.settings import load_catalogue
 from services.health.storage import risks
-from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened
+from services.health.storage.risks import RiskEvent
+from services.health.usecases.disagreements import REASON_GONE, settle_subject
+from services.health.usecases.ranking import rank
+from shared.contracts.health import RiskMerged, RiskOpened, RiskRecovered, RiskWorsened
 from shared.db.transaction import Transaction
 from shared.kernel.ids import new_id
 
-_TITLES = {
+_TITLES: Mapping[str, str] = {
     Reason.USAGE_DROP: "Usage has dropped",
     Reason.USAGE_DIP: "Usage dipped against last week",
     Reason.SILENCE: "The customer has gone silent",
     Reason.LOW_SCORE: "Health is low",
 }
 
+Found = tuple[Finding, RiskRule]
+Known = dict[str, tuple[UUID, Risk]]
+_OVER = frozenset({Status.RECOVERED, Status.DISMISSED})
+_HEADS = frozenset({Status.OPEN, Status.DISMISSED})
+"""A story that a person dismissed is not told in other words."""
+
 
 async def settle(
     tx: Transaction,
     account_id: str,
-    findings: Sequence[tuple[Finding, RiskRule]],
+    findings: Sequence[Found],
     profile: Profile,
     caused_at: datetime,
-) -> None:
-    """Decide what each finding about an account means, keep it and say it."""
-    known = await risks.latest(tx, account_id)
-    for finding, rule in findings:
+) -> Known:
+    """Decide what each finding about an account means, keep it and say it.
+
+    Returns the newest risk of each reason, as it is now.
+    """
+    catalogue = load_catalogue()
+    known = dict(await risks.latest(tx, account_id))
+    was_open = _is_any_open(known)
+    for finding, rule in _in_order(findings, catalogue):
+        head = _head(finding.reason, known, catalogue)
         risk_id, existing = known.get(finding.reason, (None, None))
-        decision = decide(existing, finding, tx.now, rule)
+        decision = decide(existing, finding, tx.now, rule, str(head) if head else None)
         if decision.risk is None or decision.risk == existing:
             continue
         if risk_id is None or _is_new_episode(existing, decision.risk):
-            risk_id = new_id()
-        await risks.save(tx, risk_id, decision.risk)
+            risk_id, existing = new_id(), None
+        risk = await _keep(tx, risk_id, existing, decision)
+        known[finding.reason] = (risk_id, risk)
         _say(tx, risk_id, decision, profile, caused_at)
+        if isinstance(decision, Merged) and risk.opened_at is not None:
+            _say_merged(tx, (risk_id, risk), known, catalogue)
+        if _is_settled(existing, risk):
+            await settle_subject(tx, account_id, f"risk:{risk_id}", REASON_GONE)
+    if was_open or _is_any_open(known):
+        await rank(tx, account_id)
+    return known
+
+
+def _is_any_open(known: Known) -> bool:
+    return any(risk.status is Status.OPEN for _, risk in known.values())
+
+
+def _is_settled(before: Risk | None, after: Risk) -> bool:
+    """Tell whether a reason is gone that a person had said was none."""
+    was_dismissed = before is not None and before.status is Status.DISMISSED
+    return was_dismissed and after.status is Status.RECOVERED
+
+
+def _in_order(findings: Sequence[Found], catalogue: Catalogue) -> Iterator[Found]:
+    """Yield what says the most first, as bad as the worst that is told with it."""
+    ordered = sorted(findings, key=lambda found: len(catalogue.stronger(found[0].reason)))
+    worst = {f.reason: f.severity for f, _ in findings if f.stage is Stage.PRESENT}
+    for finding, rule in ordered:
+        told_with_it = [worst[r] for r in catalogue.weaker(finding.reason) if r in worst]
+        yield replace(finding, severity=max([finding.severity, *told_with_it])), rule
+
+
+def _head(reason: str, known: Known, catalogue: Catalogue) -> UUID | None:
+    """Return the risk that tells this reason's story and more of it."""
+    for stronger in catalogue.stronger(reason):
+        risk_id, risk = known.get(stronger, (None, None))
+        if risk is not None and risk.status in _HEADS:
+            return risk_id
+    return None
 
 
 def _is_new_episode(before: Risk | None, after: Risk) -> bool:
-    """Tell whether a reason came back after recovery: that is a new risk, with its own alert."""
-    was_over = before is not None and before.status is Status.RECOVERED
-    return was_over and after.status is not Status.RECOVERED
+    """Tell whether a reason came back after it was over: a new risk, with its own alert."""
+    return before is not None and before.status in _OVER and after.status not in _OVER
+
+
+async def _keep(tx: Transaction, risk_id: UUID, before: Risk | None, decision: Decision) -> Risk:
+    """Save a risk, with its next version and its timeline when the change matters to people."""
+    risk = decision.risk
+    if risk is None:
+        raise ValueError("there is no risk to keep")
+    kind = _happened(before, decision)
+    if matters(before, risk):
+        risk = replace(risk, version=before.version + 1 if before else 1)
+    if kind is not None:
+        risk = replace(risk, noted=risk.evidence)
+    await risks.save(tx, risk_id, risk)
+    if kind is not None:
+        details = {"severity": risk.severity.name.lower(), "explanation": risk.explanation}
+        await risks.note(
+            tx, risk_id, RiskEvent(kind, details={**details, "evidence": dict(risk.evidence)})
+        )
+    return risk
+
+
+def _happened(before: Risk | None, decision: Decision) -> str | None:
+    """Return what a timeline says of a decision; None when it has nothing to say."""
+    if isinstance(decision, (Opened, Worsened, Recovered, Merged)):
+        return type(decision).__name__.lower()
+    if before is None or decision.risk is None or decision.risk.status is Status.SUSPECTED:
+        return None
+    if before.status is not decision.risk.status:
+        return "separated" if before.status is Status.MERGED else decision.risk.status.value
+    return "evidence" if evidence_moved(before.noted, decision.risk.evidence) else None
 
 
 def _say(
@@ -80,6 +166,27 @@ def _say(
         )
 
 
+def _say_merged(
+    tx: Transaction, merged: tuple[UUID, Risk], known: Known, catalogue: Catalogue
+) -> None:
+    """Tell people who know of a risk that it is told with another from now on."""
+    risk_id, risk = merged
+    head = next(
+        reason
+        for reason in catalogue.stronger(risk.reason)
+        if reason in known and str(known[reason][0]) == risk.merged_into
+    )
+    tx.emit(
+        RiskMerged(
+            account_id=risk.account_id,
+            risk_id=str(risk_id),
+            reason=str(risk.reason),
+            into_risk_id=str(risk.merged_into),
+            into_reason=head,
+        )
+    )
+
+
 def _recovered(risk_id: UUID, risk: Risk) -> RiskRecovered:
     return RiskRecovered(
         account_id=risk.account_id,
@@ -92,8 +199,8 @@ def _recovered(risk_id: UUID, risk: Risk) -> RiskRecovered:
 
 
 def title_of(reason: str, profile: Profile) -> str:
-    """Return what a reason is called in a headline."""
-    for rule in profile.signal_rules:
+    """Return what a reason is called in a headline; one that no rule has any more, by its name."""
+    for rule in rules_in_force(profile, load_catalogue()):
         if rule.reason == reason:
             return rule.title
-    return _TITLES[Reason(reason)]
+    return _TITLES.get(reason, reason.replace("_", " ").capitalize())

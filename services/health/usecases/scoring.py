@@ -7,6 +7,7 @@ from services.health.domain.risk.reasons import low_score, low_score_risk_rule
 from services.health.domain.score.score import Evidence, Observation, band_after, score_account
 from services.health.storage import accounts, days, scores, signals
 from services.health.storage.scores import Scored, profile_label
+from services.health.usecases.pulse import compare
 from services.health.usecases.risks import settle
 from services.health.usecases.watching import watch_signals
 from shared.contracts.health import ScoreChanged
@@ -38,6 +39,8 @@ async def rescore(tx: Transaction, account_id: str, profile: Profile, caused_at:
     band = band_after(before.band if before else None, score.value, score.coverage, profile)
     await scores.save(tx, account_id, Scored(tx.now, score, band))
     _say(tx, account_id, before, Scored(tx.now, score, band))
+    if before is None or before.band is not band:
+        await compare(tx, account_id)
     finding = low_score(account_id, band, score, profile.low_score)
     rule = low_score_risk_rule(profile.low_score)
     await settle(tx, account_id, [(finding, rule)], profile, caused_at)

@@ -47,7 +47,7 @@ class NewSignal(BaseModel):
     )
 
     type: str = Field(min_length=1, max_length=100, description="A type of the catalogue.")
-    value: Annotated[float, Field(allow_inf_nan=False)] | Text | None = Field(
+    value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | Text | None = Field(
         default=None, description="A number, or the name of a choice, as the type asks for."
     )
     observed_at: AwareDatetime | None = Field(

@@ -1,10 +1,12 @@
 """The CSM's own judgement: kept beside the score, and compared with it."""
 
+from datetime import timedelta
+
 from services.health.domain.profile.profile import Profile
-from services.health.domain.risk.disagreement import band_of_pulse, disagree, holds
+from services.health.domain.risk.disagreement import PULSE_HOLDS, band_of_pulse, disagree, holds
 from services.health.domain.score.score import Band
 from services.health.settings import SignalSettings
-from services.health.storage import disagreements, pulses, scores
+from services.health.storage import disagreements, looks, pulses, scores
 from services.health.storage.pulses import Pulse
 from services.health.storage.scores import Scored
 from services.health.usecases.disagreements import (
@@ -19,6 +21,7 @@ from shared.db.transaction import Row, Transaction
 from shared.kernel.ids import new_id
 
 SCORE = "score"
+_A_MOMENT = timedelta(seconds=1)
 
 
 async def set_pulse(
@@ -29,6 +32,7 @@ async def set_pulse(
     band = band_of_pulse(value, profile.bands)
     pulse = Pulse(account_id, new_id(), tx.now, value, band.value, comment, by)
     await pulses.add(tx, pulse)
+    await looks.bring_forward(tx, account_id, tx.now + PULSE_HOLDS + _A_MOMENT)
     tx.emit(PulseSet(account_id=account_id, pulse=value, band=band.value, by=by, note=comment))
     await compare(tx, account_id)
     return pulse

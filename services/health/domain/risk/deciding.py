@@ -119,6 +119,7 @@ def _while_open(risk: Risk, finding: Finding, now: datetime, rule: RiskRule) -> 
             recovered_at=now,
             cool_down_until=now + rule.cool_down,
             last_severity=risk.severity,
+            handling=None,
         )
         return Recovered(over)
     seen = replace(_told(risk, finding), last_seen_at=now)

@@ -5,7 +5,7 @@ from services.expansion.domain.entitlement import Entitlement
 from services.expansion.domain.hold import Risk
 from services.expansion.domain.utilisation import Usage
 from shared.bus.listeners import on
-from shared.contracts.health import RiskOpened, RiskRecovered, UsageRolledUp
+from shared.contracts.health import RiskDismissed, RiskOpened, RiskRecovered, UsageRolledUp
 from shared.contracts.onboarding import (
     AccountChanged,
     AccountOpened,
@@ -71,6 +71,18 @@ async def note_recovery(tx: Transaction, fact: RiskRecovered) -> None:
     await usecases.note_risk(tx, risk)
 
 
+async def note_dismissal(tx: Transaction, fact: RiskDismissed) -> None:
+    """Offer again what the risk held back: a person says that it is none."""
+    risk = Risk(
+        account_id=fact.account_id,
+        risk_id=fact.risk_id,
+        reason=fact.reason,
+        opened_at=fact.dismissed_at,
+        recovered_at=fact.dismissed_at,
+    )
+    await usecases.note_risk(tx, risk)
+
+
 LISTENERS = (
     on(AccountOpened, note_account),
     on(AccountChanged, note_account),
@@ -80,4 +92,5 @@ LISTENERS = (
     on(UsageRolledUp, note_usage),
     on(RiskOpened, note_risk),
     on(RiskRecovered, note_recovery),
+    on(RiskDismissed, note_dismissal),
 )

@@ -19,6 +19,7 @@ from services.health.usecases.activation import roll_out
 from services.health.usecases.backfilling import fill_some
 from services.health.usecases.calibrating import calibrate_when_due
 from services.health.usecases.comparing import compute_distributions
+from services.health.usecases.looking import look_at_due
 from services.health.usecases.planning import Sealing, plan_days
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.scoring import rescore_some
@@ -136,6 +137,11 @@ def _detail() -> timedelta:
     return timedelta(days=Settings().score_detail_days)
 
 
+async def look_again(database: Database) -> bool:
+    """Look again at accounts where time alone may have changed something."""
+    return await look_at_due(database)
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -157,6 +163,7 @@ JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
+    Job("look_again", timedelta(seconds=1), look_again),
     Job("refresh_stale_scores", timedelta(seconds=5), refresh_stale_scores),
     Job("compare_accounts", timedelta(minutes=10), compare_accounts),
     Job("thin_scores", timedelta(minutes=10), thin_scores),

@@ -4,10 +4,10 @@ from fastapi import FastAPI
 
 from services.health.api import ROUTERS
 from services.health.jobs import JOBS
-from services.health.listeners import LISTENERS, UsageStream
+from services.health.listeners import LISTENERS, SignalStream, UsageStream
 from services.health.settings import Settings
 from services.health.usecases.profiles import PROFILES
-from shared.bus.topics import USAGE_TOPIC
+from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC
 from shared.bus.windows import Windows
 from shared.web.service import Service, Stream, build_service
 
@@ -25,6 +25,12 @@ SERVICE = Service(
             handler=lambda database: Windows(
                 UsageStream(database, raw_days=Settings().usage_raw_days, sums=PROFILES.sums)
             ),
+        ),
+        Stream(
+            topic=SIGNALS_TOPIC,
+            max_records=500,
+            fetch_bytes=1024 * 1024,
+            handler=SignalStream,
         ),
     ),
 )

@@ -4,15 +4,23 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import Field
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
+from services.health.domain.signal.catalogue import Catalogue
+from services.health.domain.signal.mapping import SenderMapping
+from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
+from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
 from shared.web.settings import ServiceSettings
 
 _PROFILES = Path(__file__).parent / "profiles"
+_SIGNALS = Path(__file__).parent / "catalogue"
+_MAPPINGS = Path(__file__).parent / "mappings"
 
 EVENT_GRACE = timedelta(hours=1)
 """How far past midnight the stream must be before a day counts as over."""
@@ -42,6 +50,22 @@ class Settings(ServiceSettings):
     usage_raw_days: int = Field(default=14, ge=0, le=3660)
     # How long every kept score stays; after that, one a day and every change of band.
     score_detail_days: int = Field(default=35, ge=7, le=3650)
+    # The secrets of webhooks by mapping: {"stripe": "whsec_..."}; two, with a space between them,
+    # while one is being replaced.
+    health_webhook_secrets: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+class SignalSettings(BaseSettings):
+    """What signals and disagreements are judged by, from ``TENURE_HEALTH_*`` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="TENURE_HEALTH_", extra="ignore", frozen=True)
+
+    # A file, or a folder of files, with types of signals of the company's own.
+    signals: Path | None = None
+    # A folder with mappings of the company's own, from a sender's webhooks to signals.
+    mappings: Path | None = None
+    # How many bands the pulse and the score may lie apart before it is a disagreement.
+    disagreement_bands: int = Field(default=1, ge=0, le=2)
 
 
 @cache
@@ -54,3 +78,43 @@ def load_profile(name: str = "default") -> Profile:
 def shipped_profiles() -> Mapping[str, str]:
     """Return the text of each shipped profile, by its name."""
     return {path.stem: path.read_text() for path in sorted(_PROFILES.glob("*.yml"))}
+
+
+@cache
+def load_catalogue(own: Path | None = None) -> Catalogue:
+    """Read the shipped types of signals and the company's own.
+
+    ``own``: a file or a folder; default is what the settings name. Raises `SignalsInvalid`, which
+    says what to change in which file.
+    """
+    files = [*sorted(_SIGNALS.glob("*.yml")), *_files(own or SignalSettings().signals)]
+    return parse_catalogue((path.name, _read(path, SignalsInvalid)) for path in files)
+
+
+@cache
+def load_mappings(own: Path | None = None) -> Mapping[str, SenderMapping]:
+    """Read the shipped mappings of webhooks and the company's own, by name.
+
+    Raises `MappingInvalid`, which says what to change in which file.
+    """
+    files = [*sorted(_MAPPINGS.glob("*.yml")), *_files(own or SignalSettings().mappings)]
+    return {
+        path.stem: parse_mapping(path.stem, _read(path, MappingInvalid), load_catalogue())
+        for path in files
+    }
+
+
+def _files(place: Path | None) -> list[Path]:
+    if place is None:
+        return []
+    return sorted(place.glob("*.yml")) if place.is_dir() else [place]
+
+
+def _read(path: Path, refusal: type[SignalsInvalid | MappingInvalid]) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise refusal(f"{path.name}: cannot be read: {error}") from None
+    if not isinstance(document, dict):
+        raise refusal(f"{path.name}: write a mapping of names to values")
+    return document

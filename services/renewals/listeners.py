@@ -3,7 +3,7 @@
 from services.renewals import usecases
 from services.renewals.domain.risk import Risk
 from shared.bus.listeners import on
-from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened
+from shared.contracts.health import RiskDismissed, RiskOpened, RiskRecovered, RiskWorsened
 from shared.contracts.onboarding import AccountChanged, AccountOpened
 from shared.db.transaction import Transaction
 
@@ -46,10 +46,27 @@ async def note_recovery(tx: Transaction, fact: RiskRecovered) -> None:
     await usecases.note_recovery(tx, risk)
 
 
+async def note_dismissal(tx: Transaction, fact: RiskDismissed) -> None:
+    """Restore the account's renewals: a person says that the risk is none."""
+    risk = Risk(
+        account_id=fact.account_id,
+        risk_id=fact.risk_id,
+        reason=fact.reason,
+        severity="unknown",
+        title=fact.reason,
+        explanation=fact.note or "A person says that this is no risk.",
+        next_step="",
+        opened_at=fact.dismissed_at,
+        recovered_at=fact.dismissed_at,
+    )
+    await usecases.note_recovery(tx, risk)
+
+
 LISTENERS = (
     on(AccountOpened, note_account),
     on(AccountChanged, note_account),
     on(RiskOpened, note_risk),
     on(RiskWorsened, note_risk),
     on(RiskRecovered, note_recovery),
+    on(RiskDismissed, note_dismissal),
 )

@@ -16,6 +16,7 @@ from shared.kernel.errors import Invalid
 
 TOPICS_FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "topics.yml"
 USAGE_TOPIC = "tenure.usage"
+SIGNALS_TOPIC = "tenure.signals"
 _BROKER_DEFAULT = -1
 
 

@@ -151,6 +151,92 @@ class SegmentUsageRecovered(Fact):
     opened_on: date = Field(description="The day on which it was found to be down.")
 
 
+class _RiskHandled(Fact):
+    risk_id: str
+    reason: str
+    by: str = Field(description="Who did it: a name, or that of the key they used.")
+    note: str | None = Field(description="Why, in their words.")
+
+
+class RiskAcknowledged(_RiskHandled):
+    """Somebody takes care of an open risk."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_acknowledged.v1"
+
+
+class RiskSnoozed(_RiskHandled):
+    """Somebody put an open risk off, and said why; until then it is not told unless it worsens."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_snoozed.v1"
+    until: datetime = Field(description="When it wakes; earlier when it worsens.")
+
+
+class RiskAwoke(_RiskHandled):
+    """A snoozed risk is open again: its time has come, or somebody woke it."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_awoke.v1"
+    severity: str
+
+
+class RiskMerged(Fact):
+    """A risk is told with a stronger one of the same story from now on, and not by itself."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_merged.v1"
+    risk_id: str
+    reason: str
+    into_risk_id: str = Field(description="The risk that tells the story.")
+    into_reason: str = Field(description="Its reason.")
+
+
+class RiskDismissed(_RiskHandled):
+    """A person disagrees: this is no risk. It is over, and opens again only when it is worse."""
+
+    event_type: ClassVar[str] = "io.tenure.health.risk_dismissed.v1"
+    dismissed_at: datetime = Field(description="When they said so.")
+
+
+class SignalRetracted(Fact):
+    """A signal was a mistake: it counts no more, and what it opened is judged again."""
+
+    event_type: ClassVar[str] = "io.tenure.health.signal_retracted.v1"
+    signal_id: str
+    signal_type: str
+    by: str = Field(description="Who took it back.")
+    note: str = Field(description="Why, in their words.")
+
+
+class PulseSet(Fact):
+    """A person judged an account; the judgement stands beside the score, never inside it."""
+
+    event_type: ClassVar[str] = "io.tenure.health.pulse_set.v1"
+    pulse: float = Field(description="0 to 100, high is healthy.")
+    band: str
+    by: str = Field(description="Who judges.")
+    note: str | None = Field(description="Why, in their words.")
+
+
+class DisagreementFound(Fact):
+    """What a person believes and what was computed are too far apart: one of them is wrong."""
+
+    event_type: ClassVar[str] = "io.tenure.health.disagreement_found.v1"
+    disagreement_id: str
+    subject: str = Field(description="score, or risk:<id>.")
+    believed: str = Field(description="What the person says: a band, or no_risk.")
+    computed: str = Field(description="What was computed: a band, or the severity of the risk.")
+    explanation: str
+    by: str = Field(description="Whose belief it is.")
+
+
+class DisagreementResolved(Fact):
+    """The two agree again, or a person settled it."""
+
+    event_type: ClassVar[str] = "io.tenure.health.disagreement_resolved.v1"
+    disagreement_id: str
+    subject: str = Field(description="score, or risk:<id>.")
+    by: str = Field(description="Who settled it; health when the two agree again.")
+    note: str = Field(description="How, in their words.")
+
+
 FACTS: tuple[type[Fact], ...] = (
     GroupIdentified,
     UsageRolledUp,
@@ -164,4 +250,13 @@ FACTS: tuple[type[Fact], ...] = (
     ProfileRetired,
     SegmentUsageDropped,
     SegmentUsageRecovered,
+    RiskAcknowledged,
+    RiskSnoozed,
+    RiskAwoke,
+    RiskMerged,
+    RiskDismissed,
+    SignalRetracted,
+    PulseSet,
+    DisagreementFound,
+    DisagreementResolved,
 )

@@ -40,3 +40,6 @@ DELIVERIES = Counter(
     "tenure_deliveries_total", "Attempts to deliver a notification", ["channel", "outcome"]
 )
 LOOP_LAG = Gauge("tenure_event_loop_lag_seconds", "How late the event loop woke up")
+SIGNAL_WEBHOOKS = Counter(
+    "tenure_signal_webhooks_total", "Signals from webhooks of other systems", ["mapping", "outcome"]
+)

@@ -50,7 +50,7 @@ class Stream:
     topic: str
     max_records: int
     fetch_bytes: int
-    handler: Callable[[Database], Windows[Any]]
+    handler: Callable[[Database], Handler | Windows[Any]]
 
 
 @dataclass(frozen=True, slots=True)

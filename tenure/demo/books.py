@@ -129,6 +129,7 @@ class Auditor:
         rows = await self._rows(
             "health",
             "SELECT account_id, reason, status FROM risks WHERE status <> 'suspected' "
+            "AND risk->>'opened_at' IS NOT NULL "
             "AND account_id = ANY(CAST(:accounts AS text[])) ORDER BY opened_at, id",
         )
         return [KeptRisk(**row) for row in rows]

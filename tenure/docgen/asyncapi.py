@@ -6,16 +6,24 @@ from typing import Any
 
 import yaml
 
-from shared.bus.topics import USAGE_TOPIC, Topic, read_topics
+from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC, Topic, read_topics
 from shared.contracts.event import CONTENT_TYPE
 from shared.contracts.registry import PUBLISHERS, topic_of
 from tenure.catalog import SERVICES
-from tenure.docgen.envelope import EXAMPLE_USAGE, envelope_schema, usage_schema
+from tenure.docgen.envelope import (
+    EXAMPLE_SIGNAL,
+    EXAMPLE_USAGE,
+    envelope_schema,
+    signal_schema,
+    usage_schema,
+)
 from tenure.docgen.facts import Entry, entries
 from tenure.docgen.schemas import data_schema
 
 _BINDING = "0.5.0"
 _USAGE = "usage_event"
+_SIGNAL = "signal"
+_STREAMED = {USAGE_TOPIC: _USAGE, SIGNALS_TOPIC: _SIGNAL}
 _DEAD_LETTER = "dead_letter"
 _INFO = {
     "title": "Tenure events",
@@ -83,6 +91,8 @@ def _about(topic: str) -> str:
         return f"Raw copies of records of {topic.removesuffix('.dlq')} that were not processed."
     if topic == USAGE_TOPIC:
         return "Product usage, from the ingest API or straight from product backends."
+    if topic == SIGNALS_TOPIC:
+        return "Signals of other systems: surveys, tickets, payments (docs/signals.md)."
     return f"What {topic.removeprefix('tenure.')} says."
 
 
@@ -90,8 +100,8 @@ def _messages_on(topic: str) -> dict[str, str]:
     """Return the messages of a topic: name in the channel to name in the components."""
     if topic.endswith(".dlq"):
         return {_DEAD_LETTER: _DEAD_LETTER}
-    if topic == USAGE_TOPIC:
-        return {_USAGE: _USAGE}
+    if topic in _STREAMED:
+        return {_STREAMED[topic]: _STREAMED[topic]}
     return {entry.name: entry.type for entry in entries() if entry.topic == topic}
 
 
@@ -103,7 +113,7 @@ def _operations() -> dict[str, Any]:
     for service in SERVICES:
         found |= _hearing(service)
         for topic in _streams(service):
-            found |= _reading(service, topic, [_USAGE])
+            found |= _reading(service, topic, [_STREAMED[topic]])
     found["health_sends_usage"] = _operation("send", "health", USAGE_TOPIC, [_USAGE])
     return found
 
@@ -152,6 +162,7 @@ def _messages() -> dict[str, Any]:
     return {
         _DEAD_LETTER: _dead_letter(),
         **{entry.type: _message_of(entry) for entry in said},
+        _SIGNAL: _signal_message(),
         _USAGE: _usage_message(),
     }
 
@@ -195,6 +206,18 @@ def _usage_message() -> dict[str, Any]:
     }
 
 
+def _signal_message() -> dict[str, Any]:
+    return {
+        "name": _SIGNAL,
+        "title": "Signal",
+        "summary": "A typed observation about an account, from outside usage.",
+        "contentType": CONTENT_TYPE,
+        "payload": {"$ref": "#/components/schemas/signal"},
+        "bindings": _key("The account id."),
+        "examples": [{"name": "one", "payload": EXAMPLE_SIGNAL}],
+    }
+
+
 def _dead_letter() -> dict[str, Any]:
     about = ("code", "reason", "topic", "partition", "offset")
     return {
@@ -227,6 +250,7 @@ def _schemas() -> dict[str, Any]:
     return {
         "envelope": envelope_schema(),
         **{entry.type: _described(entry) for entry in said},
+        _SIGNAL: signal_schema(),
         _USAGE: usage_schema(),
     }
 

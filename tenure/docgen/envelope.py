@@ -60,6 +60,17 @@ EXAMPLE_USAGE: dict[str, Any] = {
 }
 
 
+EXAMPLE_SIGNAL: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "survey-9812-answer-4",
+    "source": "/acme-surveys",
+    "type": "io.tenure.signal.nps_answered",
+    "subject": "acme",
+    "time": "2026-03-02T11:59:58Z",
+    "data": {"value": 9},
+}
+
+
 def envelope_schema() -> dict[str, Any]:
     """Return the schema of the envelope of facts."""
     shapes: dict[str, dict[str, Any]] = {
@@ -108,6 +119,35 @@ def usage_schema() -> dict[str, Any]:
             "backfill": {"type": "boolean", "description": "True for history: it fires no alert."},
         },
         "required": ["specversion", "id", "source", "type", "subject"],
+    }
+
+
+def signal_schema() -> dict[str, Any]:
+    """Return the schema of an event on the signals topic."""
+    usage = usage_schema()["properties"]
+    return {
+        "type": "object",
+        "properties": {
+            **{name: usage[name] for name in ("specversion", "id", "source", "subject")},
+            "type": _of(
+                "A type of the catalogue, alone or as `io.tenure.signal.<type>`.", longest=200
+            ),
+            "time": {**_TIME, "description": "When it was said, RFC 3339."},
+            "data": {
+                "type": "object",
+                "properties": {
+                    "value": {
+                        "type": ["number", "string", "null"],
+                        "description": "What the type asks for; nothing for most.",
+                    },
+                    "observed_at": {
+                        **_TIME,
+                        "description": "When it was observed; without it, `time`.",
+                    },
+                },
+            },
+        },
+        "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
     }
 
 

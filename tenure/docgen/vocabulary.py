@@ -84,6 +84,39 @@ _HEALTH = {
     "recovered_at": Word("When the reason was found to be gone.", "2026-03-09T12:00:00Z"),
 }
 
+_HANDLING = {
+    "risk_awoke.by": Word("Who woke it; health when its time had come.", "Kim Sommer"),
+    "risk_awoke.note": Word("Why.", "Its time has come."),
+    "risk_acknowledged.by": Word("Who takes care of it.", "Kim Sommer"),
+    "risk_acknowledged.note": Word("What they mean to do.", "I call them on Thursday."),
+    "risk_snoozed.by": Word("Who put it off.", "Kim Sommer"),
+    "risk_snoozed.note": Word("Why.", "The whole company is on holiday."),
+    "risk_snoozed.until": Word("When it wakes.", "2026-03-16T08:00:00Z"),
+    "into_risk_id": Word("The risk that tells the story.", _ID.format(14)),
+    "into_reason": Word("Its reason.", "silence"),
+    "risk_merged.reason": Word("The reason that is told with it.", "usage_drop"),
+    "risk_dismissed.by": Word("Who disagrees.", "Kim Sommer"),
+    "risk_dismissed.note": Word("Why.", "They moved to our API; the events are counted elsewhere."),
+    "dismissed_at": Word("When they said so.", "2026-03-03T09:12:00Z"),
+    "signal_retracted.by": Word("Who took it back.", "Kim Sommer"),
+    "signal_retracted.note": Word("Why.", "It was another customer's invoice."),
+    "pulse": Word("0 to 100, high is healthy.", 75.0),
+    "pulse_set.band": Word("The band it falls in: healthy, watch or at_risk.", "healthy"),
+    "pulse_set.by": Word("Who judges.", "Kim Sommer"),
+    "pulse_set.note": Word("Why.", "The new team loves it."),
+    "disagreement_id": Word("The disagreement.", _ID.format(13)),
+    "disagreement_found.subject": Word("score, or risk:<id>.", "score"),
+    "disagreement_resolved.subject": Word("score, or risk:<id>.", "score"),
+    "believed": Word("What the person says.", "healthy"),
+    "computed": Word("What was computed.", "at_risk"),
+    "disagreement_found.explanation": Word(
+        "Both sides, in a sentence.", "Kim Sommer says healthy; the score says at_risk (41 of 100)."
+    ),
+    "disagreement_found.by": Word("Whose belief it is.", "Kim Sommer"),
+    "disagreement_resolved.by": Word("Who settled it.", "health"),
+    "disagreement_resolved.note": Word("How.", "The two agree again."),
+}
+
 _EXPANSION = {
     "seats": Word("Seats sold.", 50),
     "utilisation": Word("Active users of 28 days by seats sold; 1 is full.", 0.92),
@@ -152,6 +185,7 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         **_LANDING,
         **_USAGE,
         **_HEALTH,
+        **_HANDLING,
         **_EXPANSION,
         **_DECISIONS,
         **_RENEWALS,

@@ -2,7 +2,9 @@
 
 from services.health.api import (
     accounts,
+    at_risk,
     detector,
+    disagreements,
     explain,
     health,
     history,
@@ -11,7 +13,10 @@ from services.health.api import (
     metrics,
     monitoring,
     profiles,
+    pulse,
     risks,
+    signal_types,
+    signal_webhooks,
     signals,
 )
 
@@ -22,8 +27,13 @@ ROUTERS = (
     health.router,
     explain.router,
     history.router,
+    at_risk.router,
     risks.router,
+    pulse.router,
+    disagreements.router,
     signals.router,
+    signal_types.router,
+    signal_webhooks.router,
     profiles.router,
     metrics.router,
     monitoring.router,

@@ -2,7 +2,6 @@
 
 from services.health.domain.score.score import Signal
 from services.health.storage import accounts
-from services.health.usecases.profiles import PROFILES
 from services.health.usecases.signals import record_signal
 from shared.bus.listeners import Listener, on
 from shared.contracts.onboarding import AccountChanged, AccountOpened, ContactAdded, ContactLeft
@@ -29,10 +28,9 @@ async def note_contact_left(tx: Transaction, fact: ContactLeft) -> None:
 
 
 async def _record(tx: Transaction, account_id: str, signal: str) -> None:
-    profile = await PROFILES.for_account(tx, account_id)
     at = tx.cause.time if tx.cause else tx.now
     origin = ("onboarding", tx.cause.id if tx.cause else None)
-    await record_signal(tx, account_id, Signal(signal, at), profile, origin)
+    await record_signal(tx, account_id, Signal(signal, at), origin)
 
 
 LISTENERS: tuple[Listener, ...] = (

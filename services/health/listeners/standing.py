@@ -2,6 +2,7 @@
 
 from services.health.storage import standing
 from services.health.storage.standing import Outcome, SignedContract
+from services.health.usecases.ranking import rank
 from shared.bus.listeners import Listener, on
 from shared.contracts.onboarding import OnboardingCompleted, OnboardingStarted
 from shared.contracts.renewals import ContractAmended, ContractSigned, RenewalLost, RenewalWon
@@ -23,6 +24,7 @@ async def note_contract(tx: Transaction, fact: ContractSigned) -> None:
             currency=fact.currency,
         ),
     )
+    await rank(tx, fact.account_id)
 
 
 async def note_amendment(tx: Transaction, fact: ContractAmended) -> None:
@@ -30,6 +32,7 @@ async def note_amendment(tx: Transaction, fact: ContractAmended) -> None:
     await standing.amend_contract(
         tx, fact.account_id, fact.contract_id, ends_on=fact.ends_on, notice_on=fact.notice_date
     )
+    await rank(tx, fact.account_id)
 
 
 async def note_onboarding_started(tx: Transaction, fact: OnboardingStarted) -> None:

@@ -1,7 +1,9 @@
-"""Risks, open and past."""
+"""Risks, open and past, and their timelines."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -9,6 +11,23 @@ from sqlalchemy import RowMapping
 
 from services.health.domain.risk.risk import Risk
 from shared.db.transaction import Transaction
+
+
+class RiskEvent(NamedTuple):
+    """Something that happened to a risk: what, by whom, in which words and figures."""
+
+    kind: str
+    by: str | None = None
+    note: str | None = None
+    details: Mapping[str, Any] = MappingProxyType({})
+
+
+async def lock(tx: Transaction, account_id: str) -> None:
+    """Lock the risks of an account until the transaction ends."""
+    await tx.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('risks'), hashtext(:account_id))",
+        account_id=account_id,
+    )
 
 
 async def latest(tx: Transaction, account_id: str) -> Mapping[str, tuple[UUID, Risk]]:
@@ -22,13 +41,72 @@ async def save(tx: Transaction, risk_id: UUID, risk: Risk) -> None:
 
 
 async def with_unsettled(tx: Transaction, account_ids: Sequence[str]) -> set[str]:
-    """Return those of the accounts that have an open or suspected risk."""
+    """Return those of the accounts that have a risk that is not over."""
     rows = await tx.fetch_all(
-        "SELECT DISTINCT account_id FROM risks WHERE status IN ('open', 'suspected') "
+        "SELECT DISTINCT account_id FROM risks WHERE status <> 'recovered' "
         "AND account_id = ANY(CAST(:account_ids AS text[]))",
         account_ids=list(account_ids),
     )
     return {row["account_id"] for row in rows}
+
+
+async def note(tx: Transaction, risk_id: UUID, event: RiskEvent) -> None:
+    """Add to the timeline of a risk."""
+    await tx.execute(
+        "INSERT INTO risk_events (risk_id, at, kind, by, note, details) "
+        "VALUES (:risk_id, :now, :kind, :by, :note, :details)",
+        risk_id=risk_id,
+        now=tx.now,
+        kind=event.kind,
+        by=event.by,
+        note=event.note,
+        details=dict(event.details),
+    )
+
+
+async def timeline(tx: Transaction, risk_id: UUID) -> Sequence[RowMapping]:
+    """Return what happened to a risk, oldest first: the newest 500."""
+    return await tx.fetch_all(
+        "SELECT * FROM (SELECT id, at, kind, by, note, details FROM risk_events "
+        "WHERE risk_id = :risk_id ORDER BY id DESC LIMIT 500) AS newest ORDER BY id",
+        risk_id=risk_id,
+    )
+
+
+async def find(tx: Transaction, risk_id: UUID) -> RowMapping | None:
+    """Return the row of a risk that people may see."""
+    return await tx.fetch_one(
+        "SELECT account_id, id, reason, status, risk, opened_at FROM risks "
+        "WHERE id = :id AND status <> 'suspected'",
+        id=risk_id,
+    )
+
+
+async def to_change(tx: Transaction, risk_id: UUID) -> tuple[str, Risk] | None:
+    """Return the account and the risk, and lock the account's risks."""
+    account_id = await tx.fetch_value(
+        "SELECT account_id FROM risks WHERE id = :id AND status <> 'suspected'", id=risk_id
+    )
+    if account_id is None:
+        return None
+    await lock(tx, account_id)
+    row = await tx.fetch_one(
+        "SELECT risk FROM risks WHERE account_id = :account_id AND id = :id",
+        account_id=account_id,
+        id=risk_id,
+    )
+    return (account_id, msgspec.convert(row["risk"], Risk)) if row else None
+
+
+async def merged_into(tx: Transaction, account_id: str, risk_id: UUID) -> Sequence[RowMapping]:
+    """Return the risks that are told with this one."""
+    return await tx.fetch_all(
+        "SELECT account_id, id, reason, status, risk, opened_at FROM risks "
+        "WHERE account_id = :account_id AND status = 'merged' "
+        "AND risk->>'merged_into' = :risk_id ORDER BY reason",
+        account_id=account_id,
+        risk_id=str(risk_id),
+    )
 
 
 async def listed(

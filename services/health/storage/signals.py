@@ -1,7 +1,7 @@
 """Signals."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
@@ -50,6 +50,7 @@ async def recent_of(
     rows = await tx.fetch_all(
         "SELECT account_id, type, observed_at, value FROM signals "
         "WHERE account_id = ANY(CAST(:account_ids AS text[])) AND observed_at > :since "
+        "AND retracted_at IS NULL "
         "ORDER BY account_id, observed_at",
         account_ids=list(account_ids),
         since=tx.now - _REMEMBERED,
@@ -74,6 +75,49 @@ async def known_at(tx: Transaction, account_id: str, moment: datetime) -> tuple[
 
 def _signal(row: RowMapping) -> Signal:
     return Signal(row["type"], row["observed_at"], row["value"])
+
+
+async def in_usage(
+    tx: Transaction, account_ids: Sequence[str], names: Sequence[str], since: date
+) -> Sequence[RowMapping]:
+    """Return the days of accounts on which usage events of these names came, and which fits.
+
+    A name may end in ``*``, which stands for any rest.
+    """
+    return await tx.fetch_all(
+        "SELECT u.account_id, u.day, p.pattern, sum(u.n)::int AS n FROM usage_daily AS u "
+        "JOIN unnest(CAST(:names AS text[])) AS p(pattern) ON u.name = p.pattern "
+        "OR (right(p.pattern, 1) = '*' AND starts_with(u.name, rtrim(p.pattern, '*'))) "
+        "WHERE u.account_id = ANY(CAST(:account_ids AS text[])) AND u.day > :since "
+        "GROUP BY u.account_id, u.day, p.pattern",
+        account_ids=list(account_ids),
+        names=list(names),
+        since=since,
+    )
+
+
+async def find(tx: Transaction, account_id: str, signal_id: UUID) -> RowMapping | None:
+    """Return a signal, locked."""
+    return await tx.fetch_one(
+        "SELECT * FROM signals WHERE account_id = :account_id AND id = :id FOR UPDATE",
+        account_id=account_id,
+        id=signal_id,
+    )
+
+
+async def retract(
+    tx: Transaction, account_id: str, signal_id: UUID, words: tuple[str, str]
+) -> None:
+    """Take a signal back; ``words`` are (who, why). It stays in the history and counts no more."""
+    await tx.execute(
+        "UPDATE signals SET retracted_at = :now, retracted_by = :by, retraction = :note "
+        "WHERE account_id = :account_id AND id = :id",
+        account_id=account_id,
+        id=signal_id,
+        now=tx.now,
+        by=words[0],
+        note=words[1],
+    )
 
 
 async def listed(

@@ -17,13 +17,13 @@ from services.health.domain.score.score import (
     band_after,
     score_account,
 )
-from services.health.storage import accounts, days, risks, scores, signals, standing
+from services.health.storage import accounts, days, scores, signals, standing
 from services.health.storage.scores import Current, Rescored, Scored, as_kept, profile_label
 from services.health.usecases.comparing import note_values, read_comparisons
 from services.health.usecases.metrics import observations
 from services.health.usecases.profiles import PROFILES
-from services.health.usecases.risks import Judged, settle_all
-from services.health.usecases.watching import at_stake, signal_findings
+from services.health.usecases.pulse import compare
+from services.health.usecases.watching import Watch, watch_all
 from shared.contracts.health import ScoreChanged
 from shared.db.transaction import Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
@@ -92,7 +92,9 @@ async def rescore(tx: Transaction, rows: Sequence[Row], panel: Panel) -> None:
     await note_values(
         tx, [(case.row, case.profile, scored[case.account_id].score) for case in cases]
     )
-    await _settle(tx, cases, scored)
+    for account_id in sorted(one.account_id for one, is_turn in found if is_turn):
+        await compare(tx, account_id)
+    await _watch(tx, cases, scored)
 
 
 async def _cases(tx: Transaction, rows: Sequence[Row], panel: Panel) -> list[_Case]:
@@ -159,26 +161,16 @@ def _say(tx: Transaction, account_id: str, before: Current | None, after: Scored
     )
 
 
-async def _settle(tx: Transaction, cases: Sequence[_Case], scored: Mapping[str, Scored]) -> None:
+async def _watch(tx: Transaction, cases: Sequence[_Case], scored: Mapping[str, Scored]) -> None:
     """Judge the risks that a score and the signals speak for."""
-    judged = []
+    watched = []
     for case in cases:
-        rule = case.profile.low_score
-        one = scored[case.account_id]
+        rule, one = case.profile.low_score, scored[case.account_id]
         finding = low_score(case.account_id, one.band, one.score, rule)
-        judged.append(
-            Judged(
-                account_id=case.account_id,
-                findings=[
-                    (finding, low_score_risk_rule(rule)),
-                    *signal_findings(case.account_id, case.evidence.signals, case.profile, tx.now),
-                ],
-                profile=case.profile,
-                caused_at=case.row["caused_at"] or tx.now,
-            )
-        )
-    unsettled = await risks.with_unsettled(tx, [case.account_id for case in cases])
-    await settle_all(tx, [one for one in judged if at_stake(one, unsettled)])
+        caused_at = case.row["caused_at"] or tx.now
+        along = [(finding, low_score_risk_rule(rule))]
+        watched.append(Watch(case.account_id, case.profile, caused_at, along))
+    await watch_all(tx, watched)
 
 
 async def _evidence(

@@ -32,6 +32,17 @@ _ALERTS = {
     "io.tenure.renewals.renewal_at_risk.v1": "renewal.at_risk",
     "io.tenure.renewals.renewal_restored.v1": "renewal.restored",
 }
+# What people were never told of is a suspicion to them; what a person dismissed is over; what is
+# told with a stronger risk goes on.
+_RISKS = """
+SELECT account_id, id::text AS id, reason, CASE
+    WHEN risk->>'opened_at' IS NULL THEN 'suspected'
+    WHEN status = 'dismissed' THEN 'recovered'
+    WHEN status = 'merged' THEN 'open'
+    ELSE status END AS status
+FROM health.risks
+"""
+_LIFE = {"risk_opened": "o", "risk_worsened": "w", "risk_recovered": "r", "risk_dismissed": "r"}
 _TO_THE_CSM = ("risk.opened", "risk.recovered")
 _SENTENCES = {
     1: "acknowledged -> counted once",
@@ -143,7 +154,7 @@ def _read(scene: Scene) -> Found:
                 "FROM {s}.dead_letters"
             )
         ),
-        risks=ask("SELECT account_id, id::text AS id, reason, status FROM health.risks"),
+        risks=ask(_RISKS),
         messages=ask(
             "SELECT id, account_id, key, kind, reason, subject FROM notifications.messages"
         ),
@@ -341,12 +352,12 @@ def _alerts_once(_scene: Scene, found: Found, verdict: Verdict) -> None:
 
 
 def _illegal(found: Found) -> list[str]:
-    """Return risks whose facts do not read: opened, perhaps worsened, at most once recovered."""
+    """Return risks whose facts do not read: opened, perhaps worsened, at most once over."""
     lives: dict[str, str] = defaultdict(str)
     for row in found.outbox["health"]:
         name = row["type"].removeprefix(_HEALTH).removesuffix(".v1")
-        if name.startswith("risk_"):
-            lives[row["data"]["risk_id"]] += name.removeprefix("risk_")[0]
+        if name in _LIFE:
+            lives[row["data"]["risk_id"]] += _LIFE[name]
     return [
         f"risk {risk}: {life}"
         for risk, life in lives.items()
@@ -470,6 +481,7 @@ def _folded(found: Found) -> dict[str, str]:
         "io.tenure.health.risk_opened.v1": "open",
         "io.tenure.health.risk_worsened.v1": "open",
         "io.tenure.health.risk_recovered.v1": "recovered",
+        "io.tenure.health.risk_dismissed.v1": "recovered",
     }
     return {
         row["data"]["risk_id"]: states[row["type"]]

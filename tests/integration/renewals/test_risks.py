@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from services.renewals import storage, usecases
 from services.renewals.domain.renewal import Decision, Renewal
 from services.renewals.domain.save import Save
-from services.renewals.listeners import note_recovery, note_risk
+from services.renewals.listeners import note_dismissal, note_recovery, note_risk
 from shared.contracts.event import Event, Fact
-from shared.contracts.health import RiskRecovered
+from shared.contracts.health import RiskDismissed, RiskRecovered
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.renewals import an_order, risk_opened, risk_recovered, risk_worsened
@@ -171,3 +171,28 @@ async def test_a_contract_and_a_risk_at_the_same_moment_see_each_other(
     async with database.transaction() as tx:
         renewals = await storage.undecided_renewals(tx, "acme")
     assert [len(renewal.assessment.risks) for renewal in renewals] == [5] * 5
+
+
+async def test_a_risk_that_a_person_dismissed_restores_the_renewal_and_closes_its_save(
+    open_database: OpenDatabase,
+) -> None:
+    database = await open_database("renewals")
+    await sign(database)
+    opened = risk_opened()
+    await hear(database, opened)
+    dismissed = RiskDismissed(
+        account_id="acme",
+        risk_id=opened.risk_id,
+        reason=opened.reason,
+        by="Kim",
+        note="They moved to our API.",
+        dismissed_at=NOON,
+    )
+
+    async with database.transaction() as tx:
+        await note_dismissal(tx, dismissed)
+        (event,) = tx.emitted
+
+    assert event.type == "io.tenure.renewals.renewal_restored.v1"
+    assert (await the_renewal(database)).assessment.probability == 0.85
+    assert [save.is_open for save in await the_saves(database)] == [False]

@@ -2,6 +2,7 @@ import pytest
 
 from services.health.domain.detector.peers import PeerLevel
 from services.health.domain.profile.profile import Severity, SignalRule
+from services.health.domain.risk.deciding import decide
 from services.health.domain.risk.reasons import (
     DropReading,
     SilenceReading,
@@ -14,7 +15,7 @@ from services.health.domain.risk.reasons import (
     usage_dip,
     usage_drop,
 )
-from services.health.domain.risk.risk import Opened, Recovered, Stage, decide
+from services.health.domain.risk.risk import Opened, Recovered, Stage
 from services.health.domain.score.score import Band, Signal, score_account
 from tests.builders.health import NOW, days_ago, default_profile, evidence
 

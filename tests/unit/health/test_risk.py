@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.health.domain.profile.profile import Severity
+from services.health.domain.risk.deciding import decide
 from services.health.domain.risk.risk import (
     Opened,
     Recovered,
@@ -15,7 +16,6 @@ from services.health.domain.risk.risk import (
     Status,
     Unchanged,
     Worsened,
-    decide,
 )
 from tests.builders.health import NOW, finding
 

@@ -47,7 +47,9 @@ def parse_profile(document: Mapping[str, Any]) -> Profile:
         bands=_bands(top.section("bands")),
         metrics=tuple(read_metric(key, one) for key, one in top.section("metrics").sections()),
         dimensions=_dimensions(top.section("dimensions")),
-        signal_rules=tuple(_rule(name, r) for name, r in top.section("signal_rules").sections()),
+        signal_rules=tuple(
+            parse_rule(name, r) for name, r in top.section("signal_rules").sections()
+        ),
         silence=_silence(top.section("silence")),
         drop=_drop(top.section("drop")),
         dip=_dip(top.section("dip")),
@@ -148,7 +150,8 @@ def _signal_values(section: Section, *, is_scored: bool) -> dict[str, float | No
     return values
 
 
-def _severity(section: Section, default: str | None = None) -> Severity:
+def parse_severity(section: Section, default: str | None = None) -> Severity:
+    """Read a severity by its name. Raises ProfileInvalid."""
     value = section.text("severity", default).upper()
     if value not in Severity.__members__:
         listed = ", ".join(name.lower() for name in Severity.__members__)
@@ -160,10 +163,11 @@ def _days(section: Section, key: str, default: float) -> timedelta:
     return timedelta(days=section.number(key, 0, 3650, default))
 
 
-def _rule(reason: str, section: Section) -> SignalRule:
+def parse_rule(reason: str, section: Section) -> SignalRule:
+    """Read a fast rule for signals. Raises ProfileInvalid."""
     section.only(
         "signal", "title", "severity", "count", "window_days", "cool_down_days",
-        "decay", "half_life_days", "closed_by",
+        "decay", "half_life_days", "closed_by", "also", "worse_at", "next_step",
     )  # fmt: skip
     decay = Decay(section.choice("decay", Decay, Decay.HALF_LIFE))
     fades = decay is Decay.HALF_LIFE
@@ -171,14 +175,23 @@ def _rule(reason: str, section: Section) -> SignalRule:
         signal=section.text("signal", reason),
         reason=reason,
         title=section.text("title"),
-        severity=_severity(section),
+        severity=parse_severity(section),
         count=section.whole("count", 1, 1),
         window=_days(section, "window_days", 7),
         cool_down=_days(section, "cool_down_days", 7),
         decay=decay,
         half_life_days=section.number("half_life_days", 0.01, 3650) if fades else None,
         closed_by=section.texts("closed_by"),
+        also=section.texts("also"),
+        worse_at=_worse_at(section.section("worse_at")),
+        next_step=section.text("next_step") if section.has("next_step") else "",
     )
+
+
+def _worse_at(section: Section) -> tuple[tuple[int, Severity], ...]:
+    """Read counts by severity, ``{high: 8, critical: 12}``."""
+    section.only(*(name.lower() for name in Severity.__members__))
+    return tuple((section.whole(name, 1), Severity[name.upper()]) for name in section.values)
 
 
 def _silence(section: Section) -> SilenceRule:
@@ -187,7 +200,7 @@ def _silence(section: Section) -> SilenceRule:
         days=section.whole("days", 1, 14),
         habit_share=section.number("habit_share", 0, 1, 0.6),
         habit_working_days=section.whole("habit_working_days", 1, 20),
-        severity=_severity(section, "high"),
+        severity=parse_severity(section, "high"),
         cool_down=_days(section, "cool_down_days", 7),
     )
 
@@ -225,7 +238,7 @@ def _low_score(section: Section) -> LowScoreRule:
     return LowScoreRule(
         confirmations=section.whole("confirmations", 1, 2),
         window=_days(section, "window_days", 1),
-        severity=_severity(section, "high"),
+        severity=parse_severity(section, "high"),
         cool_down=_days(section, "cool_down_days", 7),
     )
 

@@ -102,6 +102,8 @@ class SignalRule:
     """A fast rule: this many signals of a type within the window open a risk.
 
     `closed_by` names the signal types that end it. The half-life says how long the signal counts.
+    `also` names types that count like `signal`; `worse_at` are counts in the window from which it
+    is more severe; an empty `next_step` leaves what to do to the catalogue.
     """
 
     signal: str
@@ -114,6 +116,14 @@ class SignalRule:
     decay: Decay
     half_life_days: float | None
     closed_by: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    worse_at: tuple[tuple[int, Severity], ...] = ()
+    next_step: str = ""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Return every type that counts."""
+        return (self.signal, *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,20 +26,13 @@ HALF_LIVES_UNTIL_FADED = 2
 RARE_CHANCE = 0.02
 """So few active days are told only when chance alone gives them this rarely."""
 
-SUGGESTIONS = {
+SUGGESTIONS: dict[str, str] = {
     Reason.USAGE_DROP: "Call the champion; ask what changed, and who stopped and why.",
     Reason.ACTIVE_USERS_DROP: "Ask the champion who stopped using it, and what they do instead.",
     Reason.ACTIVE_DAYS_DROP: "Ask what they use it for now, and show the next thing worth doing.",
     Reason.USAGE_DIP: "Watch for a week; look for holidays or a finished project first.",
     Reason.SILENCE: "Call a person you know there today; do not write another e-mail.",
     Reason.LOW_SCORE: "Read the largest losses of points and agree on one next step for each.",
-    "champion_left": "Ask the sponsor for a new champion and offer them a short introduction.",
-    "owner_removed": "Find out who runs the product now and offer a handover session.",
-    "payment_failed": "Ask billing to contact the payer; tell the champion only after that.",
-    "cancellation_intent": "Call today: ask what they hoped for and did not get.",
-    "funding_round": "Congratulate, and ask which of their goals have changed.",
-    "new_executive": "Ask for an introduction and bring the outcomes reached so far.",
-    "merger": "Ask which product stays, who decides and by when.",
 }
 
 
@@ -260,8 +253,7 @@ def signal_risk(
     It is over when a closing signal is newer than the last one, or, for a signal that fades,
     after two half-lives (a quarter of its weight left).
     """
-    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
-    times = [s.at for s in signals if s.type == rule.signal and (ended is None or s.at > ended)]
+    times = counting_times(signals, rule)
     recent = sum(1 for at in times if now - at <= rule.window)
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
     if not times or _has_faded(max(times), rule, now):
@@ -271,11 +263,24 @@ def signal_risk(
         account_id=account_id,
         reason=rule.reason,
         stage=stage,
-        severity=rule.severity,
+        severity=max([rule.severity, *(s for count, s in rule.worse_at if recent >= count)]),
         evidence={"signal": rule.signal, "seen": recent},
         explanation=f"{rule.title} ({seen}).",
-        suggestion=SUGGESTIONS.get(rule.reason, "Talk to the account's owner and agree a step."),
+        suggestion=rule.next_step or SUGGESTIONS.get(rule.reason, ""),
     )
+
+
+def counting_times(signals: Sequence[Signal], rule: SignalRule) -> list[datetime]:
+    """Return when the signals of a rule were observed, those after the last that closes it."""
+    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
+    return [s.at for s in signals if s.type in rule.signals and (ended is None or s.at > ended)]
+
+
+def fades_at(last: datetime, rule: SignalRule) -> datetime | None:
+    """Return when the last signal of a rule will have faded; None when it does not."""
+    if rule.decay is Decay.NONE or rule.half_life_days is None:
+        return None
+    return last + timedelta(days=rule.half_life_days * HALF_LIVES_UNTIL_FADED)
 
 
 def signal_risk_rule(rule: SignalRule) -> RiskRule:
@@ -302,9 +307,8 @@ def _loss(line: Line) -> str:
 
 
 def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:
-    if rule.decay is Decay.NONE or rule.half_life_days is None:
-        return False
-    return now - last > timedelta(days=rule.half_life_days * HALF_LIVES_UNTIL_FADED)
+    ends = fades_at(last, rule)
+    return ends is not None and now > ends
 
 
 def _when(times: Sequence[datetime]) -> str:

@@ -1,7 +1,10 @@
-"""The life of a risk: suspected, open, recovered. One per account and reason."""
+"""The life of a risk: suspected, open, recovered; or merged, or dismissed by a person.
+
+One per account and reason. What people do with an open risk is in `handling.py`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,11 +12,24 @@ from services.health.domain.profile.profile import Severity
 
 
 class Status(StrEnum):
-    """Where a risk is in its life; people see a risk only from open on."""
+    """Where a risk is in its life; people see a risk only from open on.
+
+    A merged risk is part of another one's story. A dismissed one is none, a person says: it is
+    over for everybody, and opens again only when it gets worse than what was dismissed.
+    """
 
     SUSPECTED = "suspected"
     OPEN = "open"
+    MERGED = "merged"
     RECOVERED = "recovered"
+    DISMISSED = "dismissed"
+
+
+class Taken(StrEnum):
+    """What people do with an open risk."""
+
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
 
 
 class Reason(StrEnum):
@@ -49,6 +65,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Handling:
+    """Who has taken on an open risk, or put it off, when, and in which words."""
+
+    taken: Taken
+    by: str
+    at: datetime
+    note: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RiskRule:
     """How a finding becomes a risk.
 
@@ -67,6 +94,8 @@ class Risk:
 
     `severity` is the worst seen while open: it never falls, so that a wavering figure does not
     announce the same worsening twice. `confirmed_at` is the last sighting that counted.
+    `merged_into` is the id of the risk whose story it is part of. `version` counts the changes
+    that matter to people. `noted` is the evidence as the timeline last showed it.
     """
 
     account_id: str
@@ -83,6 +112,15 @@ class Risk:
     recovered_at: datetime | None = None
     cool_down_until: datetime | None = None
     last_severity: Severity | None = None
+    handling: Handling | None = None
+    merged_into: str | None = None
+    version: int = 1
+    noted: Mapping[str, float | str] = field(default_factory=dict)
+
+    @property
+    def was_told(self) -> bool:
+        """Whether people were told of it, and so must be told when it is over."""
+        return self.opened_at is not None and self.recovered_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,101 +146,17 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Merged:
+    """The risk is part of a stronger one's story from now on."""
+
+    risk: Risk
+
+
+@dataclass(frozen=True, slots=True)
 class Unchanged:
     """Nothing to tell; the risk, if any, is to be saved with its fresh evidence."""
 
     risk: Risk | None
 
 
-Decision = Opened | Worsened | Recovered | Unchanged
-
-
-def decide(existing: Risk | None, finding: Finding, now: datetime, rule: RiskRule) -> Decision:
-    """Return what a finding means for the account's risk of this reason.
-
-    Raises ValueError when the finding is about another account or reason.
-    """
-    if existing is None:
-        return _first_sight(finding, now, rule)
-    if (existing.account_id, existing.reason) != (finding.account_id, finding.reason):
-        raise ValueError(
-            f"a finding about {finding.account_id}/{finding.reason} cannot decide on the risk "
-            f"{existing.account_id}/{existing.reason}"
-        )
-    if existing.status is Status.OPEN:
-        return _while_open(existing, finding, now, rule)
-    return _while_closed(existing, finding, now, rule)
-
-
-def _first_sight(finding: Finding, now: datetime, rule: RiskRule) -> Decision:
-    if finding.stage is not Stage.PRESENT:
-        return Unchanged(None)
-    suspected = Risk(
-        account_id=finding.account_id,
-        reason=finding.reason,
-        severity=finding.severity,
-        status=Status.SUSPECTED,
-        evidence=finding.evidence,
-        explanation=finding.explanation,
-        suggestion=finding.suggestion,
-        last_seen_at=now,
-        confirmed_at=now,
-    )
-    return _open_if_confirmed(suspected, now, rule)
-
-
-def _while_open(risk: Risk, finding: Finding, now: datetime, rule: RiskRule) -> Decision:
-    if finding.stage is Stage.GONE:
-        over = replace(
-            _told(risk, finding),
-            status=Status.RECOVERED,
-            recovered_at=now,
-            cool_down_until=now + rule.cool_down,
-            last_severity=risk.severity,
-        )
-        return Recovered(over)
-    seen = replace(_told(risk, finding), last_seen_at=now)
-    if finding.severity > risk.severity:
-        return Worsened(replace(seen, severity=finding.severity), risk.severity)
-    return Unchanged(seen)
-
-
-def _while_closed(risk: Risk, finding: Finding, now: datetime, rule: RiskRule) -> Decision:
-    if finding.stage is not Stage.PRESENT:
-        return Unchanged(_calmed(risk, finding))
-    if _is_cooling_down(risk, finding, now):
-        return Unchanged(risk)
-    if risk.status is Status.RECOVERED or risk.sightings == 0:
-        risk = replace(risk, status=Status.SUSPECTED, sightings=1, confirmed_at=now)
-    elif now - risk.confirmed_at >= rule.window:
-        risk = replace(risk, sightings=risk.sightings + 1, confirmed_at=now)
-    seen = replace(_told(risk, finding), severity=finding.severity, last_seen_at=now)
-    return _open_if_confirmed(seen, now, rule)
-
-
-def _calmed(risk: Risk, finding: Finding) -> Risk:
-    """Forget the sightings of a suspicion that did not come true."""
-    if risk.status is Status.SUSPECTED and finding.stage is Stage.GONE:
-        return replace(risk, sightings=0)
-    return risk
-
-
-def _is_cooling_down(risk: Risk, finding: Finding, now: datetime) -> bool:
-    if risk.cool_down_until is None or now >= risk.cool_down_until:
-        return False
-    return risk.last_severity is None or finding.severity <= risk.last_severity
-
-
-def _open_if_confirmed(risk: Risk, now: datetime, rule: RiskRule) -> Decision:
-    if risk.sightings < rule.confirmations:
-        return Unchanged(risk)
-    return Opened(replace(risk, status=Status.OPEN, opened_at=now, recovered_at=None))
-
-
-def _told(risk: Risk, finding: Finding) -> Risk:
-    return replace(
-        risk,
-        evidence=finding.evidence,
-        explanation=finding.explanation,
-        suggestion=finding.suggestion,
-    )
+Decision = Opened | Worsened | Recovered | Merged | Unchanged

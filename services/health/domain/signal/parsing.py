@@ -1,0 +1,122 @@
+"""From the mapping of a catalogue file to its types, or to an error that says what to change."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.health.domain.profile.parsing import parse_rule, parse_severity
+from services.health.domain.profile.profile import SignalRule
+from services.health.domain.profile.reading import ProfileInvalid, Section
+from services.health.domain.signal.catalogue import (
+    Catalogue,
+    Direction,
+    SignalType,
+    ValueRange,
+)
+from shared.kernel.errors import Invalid
+
+_ANY = 1e12
+
+
+class SignalsInvalid(Invalid):
+    """The catalogue of signals cannot be used as written."""
+
+
+def parse_catalogue(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Catalogue:
+    """Build the catalogue from (file name, mapping) pairs; a later file replaces types by name.
+
+    Raises `SignalsInvalid`, which names the file, the path of the first mistake and what to write.
+    """
+    types: dict[str, SignalType] = {}
+    families: list[tuple[str, ...]] = []
+    for name, document in documents:
+        try:
+            top = Section.of("", document).only("types", "families")
+            types |= {key: _type(key, one) for key, one in top.section("types").sections()}
+            families += [
+                top.section("families").texts(key) for key in top.section("families").values
+            ]
+        except ProfileInvalid as error:
+            raise SignalsInvalid(f"{name}: {error.detail}") from None
+    _refuse_doubles(types.values())
+    return Catalogue(types, tuple(families))
+
+
+def _type(name: str, section: Section) -> SignalType:
+    section.only(
+        "title", "meaning", "direction", "value", "sources", "half_life_days", "severity",
+        "next_step", "also_called", "from_usage", "rules",
+    )  # fmt: skip
+    return SignalType(
+        name=name,
+        title=section.text("title"),
+        meaning=section.text("meaning"),
+        direction=_direction(section),
+        value=_value(section.section("value")) if section.has("value") else None,
+        sources=section.texts("sources"),
+        half_life_days=section.number("half_life_days", 0.01, 3650),
+        severity=parse_severity(section, "medium"),
+        next_step=section.text("next_step", "Talk to the account's owner and agree a step."),
+        also_called=section.texts("also_called"),
+        from_usage=section.texts("from_usage"),
+        rules=tuple(_rule(key, one, name, section) for key, one in _rules(section)),
+    )
+
+
+def _rules(section: Section) -> Iterable[tuple[str, Section]]:
+    return section.section("rules").sections()
+
+
+def _rule(reason: str, rule: Section, signal: str, of_type: Section) -> SignalRule:
+    """Read a default rule; what it leaves out is that of its type."""
+    given = {
+        "signal": signal,
+        "title": of_type.text("title"),
+        "severity": of_type.text("severity", "medium"),
+        "half_life_days": of_type.values["half_life_days"],
+        **rule.values,
+    }
+    return parse_rule(reason, Section.of(rule.path, given))
+
+
+def _direction(section: Section) -> Direction:
+    value = section.text("direction")
+    if value not in {one.value for one in Direction}:
+        listed = ", ".join(one.value for one in Direction)
+        raise ProfileInvalid(f"{section.at('direction')}: write one of {listed}, not {value!r}")
+    return Direction(value)
+
+
+def _value(section: Section) -> ValueRange:
+    section.only("from", "to", "whole", "optional", "meaning", "choices")
+    choices = section.section("choices")
+    numbers = {name: choices.number(name, -_ANY, _ANY) for name in choices.values}
+    if not numbers and not (section.has("from") and section.has("to")):
+        raise ProfileInvalid(f"{section.path}: write from and to, or choices")
+    low = min(numbers.values()) if numbers else section.number("from", -_ANY, _ANY)
+    high = max(numbers.values()) if numbers else section.number("to", low, _ANY)
+    return ValueRange(
+        low=low,
+        high=high,
+        meaning=section.text("meaning"),
+        is_whole=_flag(section, "whole"),
+        is_required=not _flag(section, "optional"),
+        choices=numbers or None,
+    )
+
+
+def _flag(section: Section, key: str) -> bool:
+    value = section.values.get(key, False)
+    if not isinstance(value, bool):
+        raise ProfileInvalid(f"{section.at(key)}: write true or false, not {value!r}")
+    return value
+
+
+def _refuse_doubles(types: Iterable[SignalType]) -> None:
+    seen: dict[str, str] = {}
+    for one in types:
+        for name in one.names:
+            if name in seen:
+                raise SignalsInvalid(
+                    f"types.{one.name}: the name {name!r} belongs to {seen[name]} already"
+                )
+            seen[name] = one.name

@@ -1,0 +1,49 @@
+"""Look again at accounts where time alone may have changed something."""
+
+from datetime import timedelta
+
+from services.health.storage import looks, risks
+from services.health.usecases.handling import wake_due
+from services.health.usecases.profiles import PROFILES
+from services.health.usecases.pulse import compare
+from services.health.usecases.watching import watch_signals
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
+
+_AT_ONCE = 50
+_AFTER_FAILURE = timedelta(minutes=5)
+
+
+async def look_at_due(database: Database) -> bool:
+    """Look at accounts whose time has come, each in a transaction; True when more may be due.
+
+    Signals fade, cool-downs end, snoozed risks wake and pulses grow old without any event.
+    """
+    async with database.transaction() as tx:
+        due = await looks.due(tx, _AT_ONCE)
+    for account_id in due:
+        try:
+            await look_at(database, account_id)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            # One account that cannot be judged must not keep the others from it.
+            log.exception("look_failed", account_id=account_id)
+            async with database.transaction() as tx:
+                await looks.postpone(tx, account_id, tx.now + _AFTER_FAILURE)
+    return len(due) == _AT_ONCE
+
+
+async def look_at(database: Database, account_id: str) -> None:
+    """Look at one account, unless another replica has."""
+    async with database.transaction() as tx:
+        # The lock on its risks before anything else, as everybody takes them.
+        await risks.lock(tx, account_id)
+        if await looks.take(tx, account_id):
+            await wake_due(tx, account_id)
+            profile = await PROFILES.for_account(tx, account_id)
+            await watch_signals(tx, account_id, profile, tx.now)
+            await compare(tx, account_id)

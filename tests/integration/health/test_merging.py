@@ -1,0 +1,126 @@
+"""Reasons that tell one story are one headline: silence before drop before dip."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from services.health.domain.profile.profile import Severity
+from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
+from services.health.settings import load_profile
+from services.health.usecases.risks import settle
+from shared.db.transaction import Database
+from shared.kernel.clock import FixedClock
+from tests.conftest import OpenClient, OpenDatabase
+
+RULE = RiskRule(cool_down=timedelta(days=7))
+GONE, PRESENT, LINGERING = Stage.GONE, Stage.PRESENT, Stage.LINGERING
+
+
+@pytest.fixture
+async def csm(open_client: OpenClient) -> httpx.AsyncClient:
+    return await open_client("health", scopes=["health:read", "health:write"])
+
+
+@pytest.fixture
+async def health(open_database: OpenDatabase) -> Database:
+    return await open_database("health")
+
+
+def found(
+    reason: Reason, stage: Stage, severity: Severity = Severity.HIGH
+) -> tuple[Finding, RiskRule]:
+    return Finding("acme", reason, stage, severity, {"seen": 1}, f"{reason}.", "Call."), RULE
+
+
+async def see(
+    health: Database, clock: FixedClock, *findings: tuple[Finding, RiskRule]
+) -> Sequence[str]:
+    """Settle what a sealed day says; return the facts that were said, with their reasons."""
+    clock.advance(timedelta(days=1))
+    async with health.transaction() as tx:
+        await settle(tx, "acme", findings, load_profile(), tx.now)
+        return [f"{each.type.split('.')[3]} {each.data.get('reason', '')}" for each in tx.emitted]
+
+
+async def shown(csm: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
+    return {risk["reason"]: risk for risk in (await csm.get("/api/v1/risks")).json()["data"]}
+
+
+async def test_a_stronger_reason_takes_the_weaker_in_and_gives_it_back(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    dip = found(Reason.USAGE_DIP, PRESENT, Severity.LOW)
+    drop = found(Reason.USAGE_DROP, PRESENT)
+    assert await see(health, clock, dip) == ["risk_opened usage_dip_week_over_week"]
+    assert await see(health, clock, drop, dip) == [
+        "risk_opened usage_drop",
+        "risk_merged usage_dip_week_over_week",
+    ]
+    risks = await shown(csm)
+    assert risks["usage_dip_week_over_week"]["status"] == "merged"
+    head = (await csm.get(f"/api/v1/risks/{risks['usage_drop']['id']}")).json()
+    assert [one["reason"] for one in head["merged"]] == ["usage_dip_week_over_week"]
+    (ranked,) = (await csm.get("/api/v1/at-risk")).json()["data"]
+    assert [one["reason"] for one in ranked["risks"]] == ["usage_drop"]
+    merged = risks["usage_dip_week_over_week"]["id"]
+    refused = await csm.post(f"/api/v1/risks/{merged}/acknowledge", json={})
+    assert (refused.status_code, refused.json()["merged_into"]) == (409, head["id"])
+    # The drop is over, the dip is still there: it goes on, and nobody is told twice.
+    gone = found(Reason.USAGE_DROP, GONE)
+    assert await see(health, clock, gone, dip) == ["risk_recovered usage_drop"]
+    assert (await shown(csm))["usage_dip_week_over_week"]["status"] == "open"
+    over = found(Reason.USAGE_DIP, GONE)
+    assert await see(health, clock, over) == ["risk_recovered usage_dip_week_over_week"]
+
+
+async def test_a_weaker_reason_that_comes_later_is_told_only_when_it_stands_alone(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    silence = found(Reason.SILENCE, PRESENT)
+    drop = found(Reason.USAGE_DROP, PRESENT)
+    assert await see(health, clock, silence) == ["risk_opened silence"]
+    assert await see(health, clock, drop, silence) == []
+    back = found(Reason.SILENCE, GONE)
+    assert await see(health, clock, drop, back) == [
+        "risk_recovered silence",
+        "risk_opened usage_drop",
+    ]
+
+
+async def test_a_weaker_reason_that_goes_first_is_never_told(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    silence = found(Reason.SILENCE, PRESENT)
+    await see(health, clock, silence, found(Reason.USAGE_DROP, PRESENT))
+    assert await see(health, clock, silence, found(Reason.USAGE_DROP, GONE)) == []
+    assert list(await shown(csm)) == ["silence"]
+
+
+async def test_the_headline_is_as_bad_as_the_worst_it_tells(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    silence = found(Reason.SILENCE, PRESENT, Severity.HIGH)
+    drop = found(Reason.USAGE_DROP, PRESENT, Severity.CRITICAL)
+    await see(health, clock, silence)
+    assert await see(health, clock, silence, drop) == ["risk_worsened silence"]
+    assert (await shown(csm))["silence"]["severity"] == "critical"
+
+
+async def test_who_disagrees_with_the_headline_disagrees_with_the_story(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    dip = found(Reason.USAGE_DIP, PRESENT, Severity.LOW)
+    drop = found(Reason.USAGE_DROP, PRESENT)
+    await see(health, clock, dip)
+    await see(health, clock, dip, drop)
+    head = (await shown(csm))["usage_drop"]["id"]
+    await csm.post(f"/api/v1/risks/{head}/disagree", json={"reason": "They moved to the API."})
+    assert {risk["status"] for risk in (await shown(csm)).values()} == {"dismissed"}
+    assert await see(health, clock, dip, drop) == []
+    gone = [found(reason, GONE) for reason in (Reason.USAGE_DIP, Reason.USAGE_DROP)]
+    assert await see(health, clock, *gone) == ["disagreement_resolved "]
+    assert {risk["status"] for risk in (await shown(csm)).values()} == {"recovered"}
+    assert (await csm.get("/api/v1/disagreements", params={"status": "open"})).json()["data"] == []

@@ -1,0 +1,191 @@
+"""Signals: typed, validated, alone or in a list, and found in usage."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from services.health.domain.score.score import Signal
+from services.health.jobs import refresh_scores
+from services.health.listeners import UsageStream
+from services.health.settings import load_profile
+from services.health.usecases.signals import record_signal
+from shared.db import inbox
+from shared.db.transaction import Database
+from shared.kernel.clock import FixedClock
+from tests.conftest import NOON, OpenClient, OpenDatabase
+from tests.integration.health.test_usage_stream import GROUP, TOPIC, batch, event
+
+ACME = "/api/v1/accounts/acme"
+
+
+@pytest.fixture
+async def csm(open_client: OpenClient) -> httpx.AsyncClient:
+    return await open_client("health", scopes=["health:read", "health:write"])
+
+
+@pytest.fixture
+async def health(open_database: OpenDatabase) -> Database:
+    return await open_database("health")
+
+
+async def reasons(csm: httpx.AsyncClient) -> list[str]:
+    found = (await csm.get("/api/v1/risks", params={"status": "open"})).json()["data"]
+    return sorted(risk["reason"] for risk in found)
+
+
+async def test_every_type_says_what_it_means_and_which_rule_uses_it(
+    csm: httpx.AsyncClient,
+) -> None:
+    types = {one["name"]: one for one in (await csm.get("/api/v1/signal-types")).json()["data"]}
+    assert len(types) >= 25
+    failed = types["payment_failed"]
+    assert failed["rules"][0]["decided_by"] == "default@1"
+    assert failed["score_inputs"] == ["commercial.payments"]
+    burden = types["ticket_opened"]["rules"][0]
+    assert (burden["reason"], burden["count"], burden["decided_by"]) == (
+        "support_burden",
+        5,
+        "catalogue",
+    )
+    assert types["nps_answered"]["value"]["send"] == "a whole number from 0 to 10"
+    assert types["executive_changed"]["also_called"] == ["new_executive"]
+    assert types["executive_changed"]["rules"][0]["reason"] == "new_executive"
+
+
+@pytest.mark.parametrize("name", ["new_executive", "executive_changed"])
+async def test_an_old_name_and_the_new_one_open_the_same_risk(
+    csm: httpx.AsyncClient, name: str
+) -> None:
+    assert (await csm.post(f"{ACME}/signals", json={"type": name})).status_code == 201
+    assert await reasons(csm) == ["new_executive"]
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"type": "nps_answered", "value": 11}, "signal_value_invalid", "from 0 to 10"),
+    ({"type": "nps_answered", "value": -1}, "signal_value_invalid", "from 0 to 10"),
+    ({"type": "nps_answered", "value": 7.5}, "signal_value_invalid", "whole number"),
+    ({"type": "nps_answered", "value": "ten"}, "signal_value_invalid", "from 0 to 10"),
+    ({"type": "nps_answered"}, "signal_value_invalid", "not None"),
+    ({"type": "csat_answered", "value": 0}, "signal_value_invalid", "from 1 to 5"),
+    ({"type": "ces_answered", "value": 8}, "signal_value_invalid", "from 1 to 7"),
+    ({"type": "outcome_checked_in", "value": 2}, "signal_value_invalid", "from 0 to 1"),
+    ({"type": "pulse", "value": 101}, "signal_value_invalid", "from 0 to 100"),
+    ({"type": "ticket_opened", "value": "now"}, "signal_value_invalid", "low, normal, high"),
+    ({"type": "payment_failed", "value": 3}, "signal_value_invalid", "carries none"),
+    ({"type": "mood"}, "unknown_signal_type", "is none of"),
+    (
+        {"type": "payment_failed", "observed_at": "2026-03-02T12:00:01Z"},
+        "signal_in_future",
+        "is after",
+    ),
+    ({"type": "payment_failed", "observed_at": "yesterday"}, "invalid_request", ""),
+    ({"type": "payment_failed", "observed_at": "2026-03-01T12:00:00"}, "invalid_request", ""),
+    ({"type": "payment_failed", "value": True}, "invalid_request", ""),
+    ({"type": "payment_failed", "external_id": ""}, "invalid_request", ""),
+    ({"type": "payment_failed", "external_id": "a\x00"}, "invalid_request", ""),
+    ({"type": ""}, "invalid_request", ""),
+    ({}, "invalid_request", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "words"), WRONG)
+async def test_a_wrong_signal_says_what_to_send(
+    csm: httpx.AsyncClient, body: dict[str, Any], code: str, words: str
+) -> None:
+    answer = await csm.post(f"{ACME}/signals", json=body)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, code)
+    assert words in problem["detail"]
+    assert (await csm.get(f"{ACME}/signals")).json()["data"] == []
+
+
+async def test_a_choice_is_sent_by_its_name_or_its_number(csm: httpx.AsyncClient) -> None:
+    for value in ("urgent", 4):
+        await csm.post(f"{ACME}/signals", json={"type": "ticket_opened", "value": value})
+    found = (await csm.get(f"{ACME}/signals")).json()["data"]
+    assert [one["value"] for one in found] == [4, 4]
+
+
+async def test_a_list_is_recorded_one_by_one(csm: httpx.AsyncClient) -> None:
+    signals = [
+        {"account_id": "zeta", "type": "payment_failed", "external_id": "1"},
+        {"account_id": "acme", "type": "nps_answered", "value": 11},
+        {"account_id": "zeta", "type": "payment_failed", "external_id": "1"},
+        {"account_id": "acme", "type": "nps_answered", "value": 3},
+    ]
+    answer = (await csm.post("/api/v1/signals", json={"signals": signals})).json()
+    assert (answer["recorded"], answer["refused"]) == (2, 1)
+    assert [one["recorded"] for one in answer["outcomes"]] == [True, False, False, True]
+    assert answer["outcomes"][1]["code"] == "signal_value_invalid"
+    assert answer["outcomes"][2]["code"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"signals": []},
+        {"signals": [{"type": "payment_failed"}]},
+        {"signals": [{"account_id": "a b", "type": "payment_failed"}]},
+        {"signals": [{"account_id": "a", "type": "payment_failed"}] * 501},
+        {},
+    ],
+)
+async def test_a_list_that_is_none_is_refused_whole(
+    csm: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    assert (await csm.post("/api/v1/signals", json=body)).status_code == 422
+
+
+async def test_a_signal_of_pulse_is_a_pulse(csm: httpx.AsyncClient) -> None:
+    await csm.post(f"{ACME}/signals", json={"type": "pulse", "value": 20})
+    (pulse,) = (await csm.get(f"{ACME}/pulse")).json()["data"]
+    assert (pulse["value"], pulse["band"], pulse["by"]) == (20, "at_risk", "test-backend")
+
+
+async def test_the_fifth_ticket_in_six_months_is_a_burden_and_more_are_worse(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    severities: list[Sequence[str]] = []
+    for _ in range(12):
+        await csm.post(f"{ACME}/signals", json={"type": "ticket_opened", "value": "low"})
+        clock.advance(timedelta(days=7))
+        found = (await csm.get("/api/v1/risks", params={"status": "open"})).json()["data"]
+        severities.append([risk["severity"] for risk in found])
+    assert severities[3:5] == [[], ["medium"]]
+    assert [one[0] for one in severities[5:]] == [*["medium"] * 2, *["high"] * 4, "critical"]
+
+
+async def test_pages_about_leaving_that_users_view_are_signals(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    async with health.transaction() as tx:
+        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
+    stream = UsageStream(health, load_profile())
+    await stream.handle([batch(event("1", type="Viewed Cancel subscription"))], GROUP)
+    await refresh_scores(health)
+    assert await reasons(csm) == []
+    more = event("2", type="Viewed Billing", time="2026-03-01T11:00:00Z")
+    await stream.handle([batch(more, start=1)], GROUP)
+    await refresh_scores(health)
+    assert await reasons(csm) == ["cancellation_intent"]
+    clock.advance(timedelta(hours=1))
+    await csm.post(f"{ACME}/signals", json={"type": "cancellation_withdrawn"})
+    assert await reasons(csm) == []
+
+
+async def test_other_pages_are_no_signals(csm: httpx.AsyncClient, health: Database) -> None:
+    async with health.transaction() as tx:
+        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
+    pages = [event(str(n), type=f"Viewed Home {n}") for n in range(5)]
+    await UsageStream(health, load_profile()).handle([batch(*pages)], GROUP)
+    await refresh_scores(health)
+    assert await reasons(csm) == []
+
+
+async def test_a_fact_of_a_clock_that_runs_ahead_is_not_lost(health: Database) -> None:
+    async with health.transaction() as tx:
+        ahead = Signal("champion_left", NOON + timedelta(seconds=5))
+        assert await record_signal(tx, "acme", ahead, ("onboarding", "e"))

@@ -1,0 +1,155 @@
+"""Mapping files: what a webhook of another system means."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from services.health.domain.signal.mapping import Condition, at_path, read_webhook
+from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
+from services.health.domain.signal.signature import BadSignature, Scheme, SchemeKind, verify
+from services.health.settings import load_catalogue
+from tests.builders.health import NOW
+
+MAPPING: dict[str, Any] = {
+    "source": "desk",
+    "signature": {"scheme": "token", "header": "X-Desk-Token"},
+    "event": {"id": "/meta/id", "type": "kind", "time": "meta.at"},
+    "accounts": [{"path": "ticket.account"}, {"path": "ticket.organisation", "system": "desk"}],
+    "events": {
+        "ticket.rated": {"signal": "csat_answered", "value": "ticket.score"},
+        "ticket.opened": [
+            {
+                "signal": "ticket_opened",
+                "when": {"ticket.spam": None, "ticket.replies": {"above": 1, "below": 5}},
+            }
+        ],
+    },
+}
+BODY: dict[str, Any] = {
+    "meta": {"id": 17, "at": "2026-03-02T11:00:00Z"},
+    "kind": "ticket.rated",
+    "ticket": {"organisation": 991, "score": 4, "replies": 3, "tags": ["a", "b"]},
+}
+
+
+def mapping(**changes: Any) -> Any:
+    return parse_mapping("desk", {**MAPPING, **changes}, load_catalogue())
+
+
+def test_an_event_is_read_by_its_paths() -> None:
+    event = read_webhook(mapping(), BODY, NOW)
+    assert (event.id, event.type, event.account_id) == ("17", "ticket.rated", None)
+    assert event.externals == (("desk", "991"),)
+    assert event.at == datetime(2026, 3, 2, 11, tzinfo=UTC)
+    (signal,) = event.signals
+    assert (signal.type, signal.value, signal.key) == ("csat_answered", 4, "csat_answered:17")
+
+
+def test_a_clock_that_runs_ahead_means_now() -> None:
+    body = {**BODY, "meta": {"id": 17, "at": "2026-03-02T12:00:30Z"}}
+    assert read_webhook(mapping(), body, NOW).at == NOW
+
+
+@pytest.mark.parametrize(
+    ("ticket", "means"),
+    [
+        ({"replies": 3}, 1),
+        ({"replies": 1}, 0),
+        ({"replies": 5}, 0),
+        ({"replies": "3"}, 0),
+        ({"replies": True}, 0),
+        ({}, 0),
+        ({"replies": 3, "spam": False}, 0),
+        ({"replies": 3, "spam": None}, 1),
+    ],
+)
+def test_an_event_means_a_signal_only_when_all_its_conditions_hold(
+    ticket: dict[str, Any], means: int
+) -> None:
+    body = {**BODY, "kind": "ticket.opened", "ticket": ticket}
+    assert len(read_webhook(mapping(), body, NOW).signals) == means
+
+
+def test_one_and_true_are_not_the_same() -> None:
+    assert not Condition("a", equals=True).holds({"a": 1})
+    assert Condition("a", equals=True).holds({"a": True})
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("ticket.tags.1", "b"),
+        ("/ticket/tags/1", "b"),
+        ("ticket.tags.2", None),
+        ("ticket.tags.x", None),
+        ("kind.0", None),
+        ("nothing.at.all", None),
+    ],
+)
+def test_paths_are_dotted_or_json_pointers(path: str, found: object) -> None:
+    assert at_path(BODY, path) == found
+
+
+def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
+    assert at_path({"a.b": {"c/d": {"~": 1}}}, "/a.b/c~1d/~0") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"signature": {}}, "signature.scheme: write a text"),
+        ({"signature": {"scheme": "md5"}}, "write one of stripe, standard-webhooks, token, none"),
+        ({"signature": {"scheme": "stripe", "tolerance_seconds": 0}}, "tolerance_seconds"),
+        ({"event": {"id": "id"}}, "event.type: write a text"),
+        ({"accounts": ["account"]}, "accounts[0]: write a mapping"),
+        ({"events": {"x": {"signal": "mood"}}}, "events.x[0].signal: 'mood' is none of"),
+        ({"events": {"x": {"signal": "merger", "wenn": {}}}}, "events.x[0].wenn: unknown"),
+        ({"events": {"x": {"signal": "merger", "when": {"a": {}}}}}, "write above or below"),
+        ({"colour": "red"}, "colour: unknown"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_its_path_and_what_to_write(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(MappingInvalid) as caught:
+        mapping(**changes)
+    assert str(caught.value).startswith("desk.yml: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("sent", ["s3cret", "Bearer s3cret", "old"])
+def test_a_token_in_force_is_believed(sent: str) -> None:
+    scheme = Scheme(SchemeKind.TOKEN, header="X-Desk-Token")
+    verify(scheme, ["old", "s3cret"], {"x-desk-token": sent}, b"{}", NOW)
+
+
+@pytest.mark.parametrize("sent", ["s3cre", "s3cret2", ""])
+def test_a_token_is_compared_whole(sent: str) -> None:
+    scheme = Scheme(SchemeKind.TOKEN, header="X-Desk-Token")
+    with pytest.raises(BadSignature):
+        verify(scheme, ["old", "s3cret"], {"x-desk-token": sent}, b"{}", NOW)
+
+
+def test_a_standard_webhook_is_believed_as_its_own_library_signs_it() -> None:
+    secret = "whsec_" + base64.b64encode(b"k" * 32).decode()
+    signature = Webhook(secret).sign("msg_1", NOW, '{"a": 1}')
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(NOW.timestamp())),
+        "webhook-signature": f"v1,bm90aGluZw== {signature}",
+    }
+    scheme = Scheme(SchemeKind.STANDARD_WEBHOOKS)
+    verify(scheme, [secret], headers, b'{"a": 1}', NOW)
+    for wrong in (
+        (headers, b'{"a": 2}', NOW),
+        ({**headers, "webhook-id": "msg_2"}, b'{"a": 1}', NOW),
+        (headers, b'{"a": 1}', NOW + timedelta(seconds=301)),
+        ({}, b'{"a": 1}', NOW),
+    ):
+        with pytest.raises(BadSignature):
+            verify(scheme, [secret], *wrong)
+    with pytest.raises(BadSignature):
+        verify(scheme, ["not base64 !"], headers, b'{"a": 1}', NOW)

@@ -12,6 +12,7 @@ from tenure.cli import (
     health,
     keys,
     migrate,
+    profiles,
     replay,
     serve,
     topics,
@@ -38,6 +39,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(health.app, name="health")
+app.add_typer(profiles.app, name="profiles")
 
 
 def main() -> None:

@@ -78,6 +78,7 @@ CREATE TABLE event_names (
     name      text COLLATE "C" PRIMARY KEY,
     last_day  date NOT NULL
 );
+CREATE INDEX event_names_newest ON event_names (last_day);
 
 CREATE TABLE usage_sums_since (
     name      text COLLATE "C" NOT NULL,

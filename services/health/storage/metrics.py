@@ -173,6 +173,16 @@ async def forget_others(
     )
 
 
+async def forget_before(tx: Transaction, account_ids: Sequence[str], day: date) -> None:
+    """Forget the history of accounts before a day."""
+    await tx.execute(
+        "DELETE FROM metric_values WHERE account_id = ANY(CAST(:account_ids AS text[])) "
+        "AND day < :day",
+        account_ids=list(account_ids),
+        day=day,
+    )
+
+
 async def latest(tx: Transaction, account_id: str) -> Sequence[RowMapping]:
     """Return the newest value of each metric of an account, by name."""
     return await tx.fetch_all(

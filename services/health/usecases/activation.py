@@ -43,7 +43,8 @@ async def check_document(tx: Transaction, text: str) -> tuple[Document, list[str
 
     Raises `ProfileInvalid` and `VersionTaken`.
     """
-    document = read_document(text)
+    bases = {row["name"]: row["document"] for row in await profiles.active(tx)}
+    document = read_document(text, bases)
     newest = await profiles.newest(tx, document.profile.name)
     if newest is not None and document.profile.version <= newest["version"]:
         name, version = document.profile.name, newest["version"]

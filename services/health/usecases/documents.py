@@ -14,6 +14,9 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
 from services.health.storage.profiles import NewVersion
 
+_OWN = frozenset({"name", "version", "applies_to"})
+"""What every profile says for itself."""
+
 LONGEST = 64 * 1024
 """Characters; the shipped ones have about 5,000. Reading YAML takes its time."""
 
@@ -50,12 +53,48 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def read_document(text: str) -> Document:
-    """Read a profile from YAML or JSON. Raises `ProfileInvalid`, which says what to write."""
+Bases = Mapping[str, Mapping[str, Any]]
+"""Documents by name, which others may extend."""
+
+
+def read_document(text: str, bases: Bases | None = None) -> Document:
+    """Read a profile from YAML or JSON. Raises `ProfileInvalid`, which says what to write.
+
+    ``extends: default`` takes everything it does not say from that one of the bases. What is
+    stored is the whole: a later version of the base changes nothing.
+    """
     if len(text) > LONGEST:
         raise ProfileInvalid(f"the document is longer than {LONGEST // 1024} KiB; shorten it")
-    values = _plain(_load(text))
+    values = _extended(_plain(_load(text)), bases or {})
     return Document(text, values, parse_profile(values))
+
+
+def _extended(values: Mapping[str, Any], bases: Bases) -> Mapping[str, Any]:
+    if "extends" not in values:
+        return values
+    base = values["extends"]
+    if not isinstance(base, str) or base not in bases:
+        known = ", ".join(sorted(bases)) or "none"
+        raise ProfileInvalid(
+            f"extends: write the name of an active profile ({known}), not {base!r}"
+        )
+    own = {key: value for key, value in values.items() if key != "extends"}
+    inherited = {k: v for k, v in bases[base].items() if k not in _OWN}
+    return _laid_over(inherited, own)
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Lay one mapping over another: mappings in them likewise, null takes a key away."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = below.get(key)
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(under, dict):
+            merged[key] = _laid_over(under, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _load(text: str) -> object:

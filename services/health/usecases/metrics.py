@@ -19,6 +19,9 @@ from shared.kernel.days import day_ends, local_day, zone_of
 HISTORY_DAYS = 90
 """How far back the history of a metric is filled: a quarter."""
 
+KEPT_DAYS = 400
+"""How long values are kept: a year, and the month before it to compare with."""
+
 _MEASURED_AGAIN = 8
 """Events may come this many days late and still change the days behind them."""
 
@@ -59,6 +62,9 @@ async def observations(tx: Transaction, profiles: Mapping[str, Profile]) -> Foun
         [one.account_id for one in known],
         [(task.account.account_id, metric.name) for task, metric, _ in newest],
     )
+    grown = [one.account_id for one in known if one.measured_through != newest_day(one)]
+    if grown:
+        await metrics.forget_before(tx, grown, tx.now.date() - timedelta(days=KEPT_DAYS))
     return _observed(tx, newest)
 
 

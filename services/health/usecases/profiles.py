@@ -115,7 +115,10 @@ async def _ship(tx: Transaction, document: Document) -> None:
 
 @cache
 def _shipped() -> tuple[Document, ...]:
-    return tuple(read_document(text) for text in shipped_profiles().values())
+    texts = shipped_profiles()
+    default = read_document(texts[DEFAULT])
+    others = [text for name, text in texts.items() if name != DEFAULT]
+    return (default, *(read_document(text, {DEFAULT: default.values}) for text in others))
 
 
 @cache

@@ -1,13 +1,16 @@
 """Which profile judges an account."""
 
 import pytest
+import yaml
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.parsing import parse_profile
-from services.health.domain.profile.profile import Profile
+from services.health.domain.profile.profile import Profile, Tiers
 from services.health.domain.profile.reading import ProfileInvalid
 from services.health.domain.profile.selection import AppliesTo
 from services.health.domain.profile.standing import LifeStage
+from services.health.settings import shipped_profiles
+from services.health.usecases.documents import read_document
 from tests.builders.health import default_document
 
 LANDING, ESTABLISHED = LifeStage.ONBOARDING, LifeStage.ESTABLISHED
@@ -102,3 +105,58 @@ def test_a_book_names_the_sums_and_the_metrics_of_all_its_profiles() -> None:
         ("spent", 1),
         ("used", 2),
     ]
+
+
+def test_what_extends_another_profile_says_only_what_differs() -> None:
+    base = default_document()
+    text = """
+name: ours
+version: 3
+extends: default
+applies_to: {segments: [ours]}
+bands: {watch_below: 80}
+dimensions:
+  sentiment: null
+  usage: {inputs: {usage_ratio: {curve: null, steps: [[0, 0], [1, 1]]}}}
+"""
+    document = read_document(text, {"default": base})
+    assert "extends" not in document.values
+    profile = document.profile
+    assert (profile.label, profile.bands.watch_below, profile.bands.at_risk_below) == (
+        "ours@3",
+        80,
+        base["bands"]["at_risk_below"],
+    )
+    assert "sentiment" not in {one.name for one in profile.dimensions}
+    (ratio,) = (
+        one
+        for dimension in profile.dimensions
+        for one in dimension.inputs
+        if one.name == "usage_ratio"
+    )
+    assert ratio.tiers == Tiers((0, 1), (0, 1), is_curve=False)
+    assert ratio.half_life_days == 14
+
+
+@pytest.mark.parametrize("base", ["nobody", 7, None])
+def test_a_base_that_is_not_there_is_refused(base: object) -> None:
+    text = yaml.safe_dump({"name": "ours", "version": 1, "extends": base})
+    with pytest.raises(ProfileInvalid, match=r"^extends: write the name of an active profile \(d"):
+        read_document(text, {"default": default_document()})
+
+
+def test_the_shipped_profiles_can_be_read_and_none_is_in_another_ones_way() -> None:
+    default = read_document(shipped_profiles()["default"])
+    shipped = [
+        read_document(text, {"default": default.values}).profile
+        for text in shipped_profiles().values()
+    ]
+    assert [one.name for one in shipped] == ["default", "enterprise", "long-tail", "onboarding"]
+    assert not [
+        (one.name, other.name)
+        for one in shipped
+        for other in shipped
+        if one is not other and one.applies_to.rivals(other.applies_to)
+    ]
+    # A sum needs raw usage of the days before, which nobody can promise of an installation.
+    assert not ProfileBook(tuple(shipped)).sums()

@@ -165,7 +165,7 @@ def test_a_low_score_needs_a_second_window_and_names_the_largest_losses() -> Non
     score = score_account(PROFILE, evidence(usage_ratio=0.2, active_users_ratio=0.2), NOW)
     found = low_score("acme", Band.AT_RISK, score, PROFILE.low_score)
     assert found.stage is Stage.PRESENT
-    assert "usage ratio (19 of 20)" in found.explanation
+    assert "usage ratio (17 of 18)" in found.explanation
     assert low_score_risk_rule(PROFILE.low_score).confirmations == 2
 
 

@@ -69,7 +69,7 @@ def test_an_account_nobody_knows_scores_half_with_no_coverage_and_is_unknown() -
 def test_product_usage_alone_is_enough_for_a_band_in_the_shipped_profile() -> None:
     usage = evidence(usage_ratio=1.0, active_users_ratio=1.0, days_since_activity=0)
     score = score_account(PROFILE, usage, NOW)
-    assert score.coverage == pytest.approx(0.40)
+    assert score.coverage == pytest.approx(0.38)
     assert band_after(None, score.value, score.coverage, PROFILE) is Band.WATCH
 
 
@@ -98,7 +98,7 @@ def test_a_line_says_value_baseline_age_and_whether_it_was_observed() -> None:
     assert (line.dimension, line.value, line.baseline) == ("usage", 0.5, "of its own normal")
     assert line.age_days == pytest.approx(2)
     assert line.observed
-    assert line.max_points == pytest.approx(20)
+    assert line.max_points == pytest.approx(18)
     assert not next(line for line in score.lines if line.metric == "nps").observed
 
 

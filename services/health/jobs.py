@@ -10,9 +10,10 @@ from services.health.settings import (
     BACKFILL_SPAN,
     EVENT_GRACE,
     WALL_GRACE,
+    Settings,
     load_profile,
 )
-from services.health.storage import accounts, usage, watermarks
+from services.health.storage import accounts, usage, usage_days, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.scoring import rescore_some
@@ -56,6 +57,18 @@ async def refresh_scores(database: Database) -> bool:
         return await rescore_some(tx, _PROFILE) > 0
 
 
+async def keep_usage_days(database: Database) -> bool:
+    """Make the days of usage that are ahead, and drop those past their window.
+
+    Also when no usage comes: the window moves on by itself.
+    """
+    async with database.transaction() as tx:
+        await usage_days.make_ahead(tx)
+    async with database.transaction() as tx:
+        await usage_days.drop_past(tx, raw_days=Settings().usage_raw_days)
+    return False
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -77,5 +90,6 @@ _PROFILE = load_profile()
 
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer(_PROFILE).run),
+    Job("keep_usage_days", timedelta(minutes=10), keep_usage_days),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
 )

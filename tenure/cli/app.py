@@ -16,6 +16,7 @@ from tenure.cli import (
     serve,
     topics,
     up,
+    usage,
 )
 from tenure.cli.output import err
 
@@ -38,6 +39,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(health.app, name="health")
+app.add_typer(usage.app, name="usage")
 
 
 def main() -> None:

@@ -133,13 +133,18 @@ class Sender:
 
 
 class Watch:
-    """Looks at the memory of replicas every few seconds."""
+    """Looks at the memory of replicas every few seconds, from some time after they are ready."""
 
     def __init__(self, stack: LocalStack, warm_up: float) -> None:
         self._stack = stack
         self._warm_up = warm_up
-        self._since: dict[int, float] = {}
+        self._from: dict[int, float] = {}
         self.seen: dict[int, Memory] = {}
+
+    def begin(self) -> None:
+        """Take in the replicas that there are; they are ready."""
+        for replica in self._stack.replicas:
+            self._from.setdefault(replica.process.pid, time.monotonic() + self._warm_up)
 
     async def run(self) -> None:
         """Look, until cancelled."""
@@ -150,8 +155,8 @@ class Watch:
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     def _look(self, pid: int) -> None:
-        now, size = time.monotonic(), _resident_mb(pid)
-        if now - self._since.setdefault(pid, now) < self._warm_up or not size:
+        size = _resident_mb(pid)
+        if time.monotonic() < self._from.get(pid, float("inf")) or not size:
             return
         seen = self.seen.setdefault(pid, Memory(size, size, size))
         seen.most_mb, seen.last_mb = max(seen.most_mb, size), size
@@ -171,11 +176,13 @@ async def _run(plan: Soak, stack: LocalStack, say: Any) -> Outcome:
     third = plan.minutes * 60 / 3
     started = time.monotonic()
     sender, watch = Sender(plan, stack.bootstrap), Watch(stack, min(60.0, third / 3))
+    watch.begin()
     watching = asyncio.create_task(watch.run())
     sending = asyncio.create_task(sender.run(started + 3 * third))
     for change in (_grow, _shrink):
         await asyncio.sleep(third)
         await asyncio.to_thread(change, stack, say)
+        watch.begin()
     await sending
     outcome = Outcome(sum(sender.due.values()), sender.sent_again)
     ended = time.monotonic()

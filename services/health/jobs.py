@@ -12,7 +12,14 @@ from services.health.settings import (
     WALL_GRACE,
     Settings,
 )
-from services.health.storage import accounts, metrics, score_history, usage, watermarks
+from services.health.storage import (
+    accounts,
+    metrics,
+    score_history,
+    usage,
+    usage_days,
+    watermarks,
+)
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.activation import roll_out
@@ -142,6 +149,18 @@ async def look_again(database: Database) -> bool:
     return await look_at_due(database)
 
 
+async def keep_usage_days(database: Database) -> bool:
+    """Make the days of usage that are ahead, and drop those past their window.
+
+    Also when no usage comes: the window moves on by itself.
+    """
+    async with database.transaction() as tx:
+        await usage_days.make_ahead(tx)
+    async with database.transaction() as tx:
+        await usage_days.drop_past(tx, raw_days=Settings().usage_raw_days)
+    return False
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -162,6 +181,7 @@ def _minute(moment: datetime) -> datetime:
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
+    Job("keep_usage_days", timedelta(minutes=10), keep_usage_days),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
     Job("look_again", timedelta(seconds=1), look_again),
     Job("refresh_stale_scores", timedelta(seconds=5), refresh_stale_scores),

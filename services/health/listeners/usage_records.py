@@ -16,22 +16,26 @@ from services.health.domain.usage.event import (
     oldest_at,
     read_cloudevent,
 )
+from services.health.listeners.usage_exceptions import (
+    LONGEST_ID,
+    UNREADABLE,
+    as_text,
+    from_binary,
+    is_binary,
+    rejection_of,
+)
 from services.health.storage.intake import Rejection
 from services.health.storage.watermarks import Seen
 from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id
 
-_LONGEST_RAW = 32 * 1024
 _LONGEST_NAME = 200
-_LONGEST_ID = 256
 _KNOWN_ACCOUNTS = 200_000
-# The last one: a value that is nested without end.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_ID)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_NAME)]
-_User = Annotated[str, msgspec.Meta(max_length=_LONGEST_ID)]
+_User = Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -111,11 +115,11 @@ class RecordReader:
         self._take(run, into)
 
     def _decode(self, record: Record, received_at: datetime) -> _Plain | None:
-        if record.headers and _is_binary(record):
+        if record.headers and is_binary(record):
             return None
         try:
             decoded = (_FULL if self.wanted else _LEAN).decode(record.value or b"")
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
         wires = decoded if isinstance(decoded, list) else [decoded]
         return _Plain(record, received_at, wires) if wires else None
@@ -182,15 +186,15 @@ class RecordReader:
 
     def _read_slowly(self, record: Record, received_at: datetime, into: Read) -> None:
         came = (record, received_at)
-        if _is_binary(record):
-            self._slowly([_from_binary(record)], came, into)
+        if is_binary(record):
+            self._slowly([from_binary(record)], came, into)
         else:
             self._as_json(record.value or b"", came, into)
 
     def _as_json(self, value: bytes, came: tuple[Record, datetime], into: Read) -> None:
         try:
             body = msgspec.json.decode(value)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             why = GiveUp("malformed_event", f"the value is not JSON: {error}")
             into.poison.append((came[0], why))
             return
@@ -203,7 +207,7 @@ class RecordReader:
             try:
                 found = read_cloudevent(event, Reception("", received_at))
             except InvalidEvent as error:
-                into.rejections.append(_rejection(event, error, received_at))
+                into.rejections.append(rejection_of(event, error, received_at))
                 continue
             is_backfill = isinstance(event, dict) and event.get("backfill") is True
             self._add(found, (record.partition, received_at, is_backfill), into)
@@ -219,17 +223,12 @@ class RecordReader:
         to.users.append(event.user_id)
         to.times.append(event.time)
         to.received[account_id] = received_at
-        into.values.append(_as_text(event))
+        into.values.append(as_text(event))
         if is_backfill:
             to.backfilled.add(account_id)
             _keep_latest(account_id, event.time, to.last)
         else:
             _note_live({account_id: (event.time, received_at)}, partition, into)
-
-
-def _is_binary(record: Record) -> bool:
-    """Tell whether the attributes of the event are in the headers (binary mode)."""
-    return any(name == "ce_specversion" for name, _ in record.headers)
 
 
 def _keys(wires: Sequence[_Wire]) -> list[bytes]:
@@ -251,7 +250,7 @@ def _amounts(wires: Sequence[_Wire], wanted: Wanted, first: int) -> list[Amount]
 def _properties(text: msgspec.Raw) -> Mapping[str, object]:
     try:
         properties = msgspec.json.decode(text)
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
     return properties if isinstance(properties, dict) else {}
 
@@ -288,50 +287,3 @@ def _received_at(record: Record, now: datetime) -> datetime:
     except (ValueError, OverflowError, OSError):
         return now
     return now if stamp > now or is_too_old(stamp, now) else stamp
-
-
-def _as_text(event: UsageEvent) -> bytes:
-    """Return an event that was corrected, as it is counted."""
-    try:
-        return msgspec.json.encode(event.to_cloudevent())
-    except (RecursionError, OverflowError):  # nested without end, or numbers without end
-        bare = {**event.to_cloudevent(), "data": {"user_id": event.user_id}}
-        return msgspec.json.encode(bare)
-
-
-def _rejection(event: object, error: InvalidEvent, received_at: datetime) -> Rejection:
-    attributes = event if isinstance(event, dict) else {}
-    return Rejection(
-        source=str(attributes.get("source") or "kafka")[:_LONGEST_ID].replace("\x00", ""),
-        event_id=_event_id(attributes),
-        code=error.reason,
-        message=error.detail,
-        raw=_raw(event),
-        received_at=received_at,
-    )
-
-
-def _event_id(attributes: Mapping[str, object]) -> str | None:
-    event_id = attributes.get("id")
-    # The index over rejections takes no text of any length.
-    return event_id.replace("\x00", "")[:_LONGEST_ID] or None if isinstance(event_id, str) else None
-
-
-def _raw(event: object) -> str:
-    try:
-        return msgspec.json.encode(event).decode()[:_LONGEST_RAW]
-    except RecursionError:
-        return "nested too deeply to be kept"
-
-
-def _from_binary(record: Record) -> object:
-    attributes: dict[str, object] = {
-        name[3:]: value.decode("utf-8", "replace")
-        for name, value in record.headers
-        if name.startswith("ce_") and value is not None
-    }
-    try:
-        attributes["data"] = msgspec.json.decode(record.value or b"null")
-    except _UNREADABLE:
-        attributes["data"] = None
-    return attributes

@@ -19,25 +19,37 @@ async def hold(tx: Transaction) -> date:
     return day
 
 
-async def move_on(tx: Transaction) -> date:
+async def move_on(tx: Transaction, *, ahead: int = 0) -> date:
     """Move to the day of this transaction, if it is a later one; return the day counted on.
 
-    Makes the partitions of that day and of the ones ahead. Call it in a transaction of its own:
-    it waits for those that count.
+    Makes the partitions of that day and of some ahead, where they are missing. Call it in a
+    transaction of its own: it waits for those that count.
     """
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtext('usage_days'))")
-    day: date = max(await tx.fetch_value("SELECT day FROM usage_today"), tx.now.date())
+    # First of all: who counts holds the day before the tables.
+    stored: date = await tx.fetch_value("SELECT day FROM usage_today FOR UPDATE")
+    day = max(stored, tx.now.date())
     for table in ("usage_ids", "usage_raw"):
         present = await _partitions(tx, table)
-        for ahead in range(_AHEAD + 1):
-            if day + timedelta(days=ahead) not in present:
-                await _make(tx, table, day + timedelta(days=ahead))
-    await tx.execute("UPDATE usage_today SET day = :day WHERE day < :day", day=day)
+        for number in range(ahead + 1):
+            if day + timedelta(days=number) not in present:
+                await _make(tx, table, day + timedelta(days=number))
+    if day != stored:
+        await tx.execute("UPDATE usage_today SET day = :day", day=day)
     return day
+
+
+async def make_ahead(tx: Transaction) -> None:
+    """Make the partitions of the days ahead, or fail soon: who counts waits for it meanwhile."""
+    wanted = {tx.now.date() + timedelta(days=number) for number in range(_AHEAD + 1)}
+    present = await _partitions(tx, "usage_ids") & await _partitions(tx, "usage_raw")
+    if not wanted <= present:
+        await tx.execute("SET LOCAL lock_timeout = '1s'")
+        await move_on(tx, ahead=_AHEAD)
 
 
 async def drop_past(tx: Transaction, *, raw_days: int) -> list[str]:
     """Drop the days past their window, whole; return what was dropped. 0 keeps no raw usage."""
+    await tx.execute("SET LOCAL lock_timeout = '1s'")
     today = await hold(tx)
     if today == date.min:
         return []
@@ -55,6 +67,16 @@ async def past_days(tx: Transaction) -> set[date]:
     """Return the days before the one that is counted on, as far as ids are kept."""
     today = await hold(tx)
     return {day for day in await _partitions(tx, "usage_ids") if day < today}
+
+
+async def days_of_ids(tx: Transaction) -> set[date]:
+    """Return the days that ids are kept for, those ahead included."""
+    return await _partitions(tx, "usage_ids")
+
+
+async def count_ids(tx: Transaction, day: date) -> int:
+    """Return how many ids a day has."""
+    return int(await tx.fetch_value("SELECT count(*) FROM usage_ids WHERE day = :day", day=day))
 
 
 async def _partitions(tx: Transaction, table: str) -> set[date]:
@@ -76,7 +98,7 @@ async def _make(tx: Transaction, table: str, day: date) -> None:
 async def _drop_before(tx: Transaction, table: str, first: date) -> list[str]:
     past = sorted(day for day in await _partitions(tx, table) if day < first)
     for day in past:
-        await tx.execute(f"DROP TABLE {_name(table, day)}")
+        await tx.execute(f"DROP TABLE IF EXISTS {_name(table, day)}")
     return [_name(table, day) for day in past]
 
 

@@ -71,7 +71,7 @@ class PastDays:
 
     async def read(self, tx: Transaction, day: date) -> None:
         """Read a day's ids into a filter, if there is room for it."""
-        ids = await tx.fetch_value("SELECT count(*) FROM usage_ids WHERE day = :day", day=day)
+        ids = await usage_days.count_ids(tx, day)
         if self.bytes_used + KeyFilter.bytes_for(ids) > self._most_bytes:
             self._without[day] = False
             return

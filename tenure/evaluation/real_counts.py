@@ -31,9 +31,7 @@ from tenure.replaying.files import UnreadableFile, read_rows
 WINDOW = 400
 SHARE = 0.7
 VOLUMES = (12.0, 36.0, 100.0)
-_SHUFFLES = 2
 _TURNS = 5
-_POOLINGS = 3
 _POOLS_FOR_BUDGET = (40, 12, 4)
 _ONE_DAY = timedelta(days=1)
 
@@ -96,7 +94,7 @@ def _day(value: object) -> date:
 def find_drops(counts: Counts, a_week: float, seed: int) -> Found:
     """Plant a drop in every pooled account, a fifth of a group at a time, and look for it."""
     random = np.random.default_rng(seed)
-    windows = [w for _ in range(_SHUFFLES) for w in _windows(counts, a_week, random)]
+    windows = _windows(counts, a_week, random)
     if not windows:
         return Found(a_week, 0, 0.0, np.nan, np.nan, np.nan)
     steady = _joined(counts.first, windows)
@@ -163,10 +161,9 @@ def keep_budget(counts: Counts, rule: DropRule, seed: int) -> list[Kept]:
     random = np.random.default_rng(seed)
     ledger = AlarmLedger()
     for pools in _POOLS_FOR_BUDGET:
-        for _ in range(_POOLINGS):
-            pool_of = random.integers(0, pools, len(counts.table))
-            table = np.array([counts.table[pool_of == n].sum(axis=0) for n in range(pools)])
-            _seal_all(Counts(counts.first, table), rule, ledger)
+        pool_of = random.integers(0, pools, len(counts.table))
+        table = np.array([counts.table[pool_of == n].sum(axis=0) for n in range(pools)])
+        _seal_all(Counts(counts.first, table), rule, ledger)
     half = counts.first + counts.table.shape[1] // 2 * _ONE_DAY
     bands = sorted({band for band, _ in ledger.tallies})
     return [_kept(ledger, band, rule, half) for band in bands]

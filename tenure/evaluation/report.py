@@ -22,8 +22,8 @@ def generated_section(found: Sequence[Quality], seeds: Sequence[int]) -> str:
     return "\n".join(
         [
             (
-                f"Seeds {named}. Every method is set to one false alarm per account-year; drops are of "
-                "50 to 90 %."
+                f"Seeds {named}. Every method is set to one false alarm per account-year; "
+                "drops are of 50 to 90 %."
             ),
             "",
             (
@@ -53,8 +53,8 @@ def real_section(found: Sequence[Found], kept: Sequence[Kept], seed: int) -> str
     return "\n".join(
         [
             (
-                f"Seed {seed}. Drops of 70 % planted in real counts, by own calibration to one alarm "
-                "per account-year:"
+                f"Seed {seed}. Drops of 70 % planted in real counts, by own calibration to one "
+                "alarm per account-year:"
             ),
             "",
             "| events a week | drops | account-years | found in 14 days | in 28 | median days |",
@@ -62,13 +62,13 @@ def real_section(found: Sequence[Found], kept: Sequence[Kept], seed: int) -> str
             *drops,
             "",
             (
-                f"Alarms per 100 accounts a month against a budget of {kept[0].budget:g}, p* chosen on "
-                "the first half of the years, alarms counted in the second:"
+                f"Alarms per 100 accounts a month against a budget of {kept[0].budget:g}, p* chosen "
+                "on the first half of the years, alarms counted in the second:"
             ),
             "",
             (
-                "| volume | p* | chosen on, account-months | alarms there | counted on, account-months "
-                "| alarms there | with the start value |"
+                "| volume | p* | chosen on, account-months | alarms there "
+                "| counted on, account-months | alarms there | with the start value |"
             ),
             "|---|---|---|---|---|---|---|",
             *budget,

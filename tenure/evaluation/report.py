@@ -62,8 +62,8 @@ def real_section(found: Sequence[Found], kept: Sequence[Kept], seed: int) -> str
             *drops,
             "",
             (
-                f"Alarms per 100 accounts a month against a budget of {kept[0].budget:g}, p* chosen "
-                "on the first half of the years, alarms counted in the second:"
+                f"Alarms per 100 accounts a month against a budget of {kept[0].budget:g}, "
+                "p* chosen on the first half of the years, alarms counted in the second:"
             ),
             "",
             (

@@ -1,7 +1,7 @@
 """Look at an account for reasons to worry: after a day is sealed, and after a signal."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from services.health.domain.risk.reasons import (
     DropReading,
     SilenceReading,
     active_days_drop,
+    lingering,
     signal_risk,
     signal_risk_rule,
     silence,
@@ -139,7 +140,7 @@ class Judge:
     def findings(self) -> list[Found]:
         """Return what the rules say; nothing is held against a suspended account."""
         found = [
-            *(self._drop(metric) for metric in self.seen.rows.records),
+            *self._drops(),
             *self._dip(),
             self._silence(),
             self._active_days(),
@@ -147,6 +148,24 @@ class Judge:
         if self.seen.is_off[self.at]:
             return [(suspended(finding), rule) for finding, rule in found]
         return found
+
+    def _drops(self) -> list[Found]:
+        """Return a finding per metric; while all usage is down, that is told once, with the rest.
+
+        An open drop of another metric stays open meanwhile, and ends by itself.
+        """
+        records = self.seen.rows.records
+        found = {metric: self._drop(metric) for metric in records}
+        usage, rule = found[EVENTS]
+        others = {f"{name}_ratio": float(records[name].ratio[self.at]) for name in records}
+        del others[f"{EVENTS}_ratio"]
+        found[EVENTS] = replace(usage, evidence={**usage.evidence, **others}), rule
+        if records[EVENTS].peak[self.at] < float(usage.evidence["threshold"]):
+            return list(found.values())
+        return [
+            one if one[0].reason == usage.reason else (lingering(one[0]), one[1])
+            for one in found.values()
+        ]
 
     def _drop(self, metric: str) -> Found:
         record, rule, n = self.seen.rows.records[metric], self.profile.drop, self.at

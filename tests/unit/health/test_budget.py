@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def tally(account_months: float, at: dict[float, float]) -> Tally:
 
 def alarms_at(path: list[float], threshold: float) -> int:
     """How often a path of peaks passes a threshold from below."""
-    return sum(a < threshold <= b for a, b in zip(path, path[1:], strict=False))
+    return sum(a < threshold <= b for a, b in pairwise(path))
 
 
 def test_bands_are_events_a_week_and_have_names() -> None:

@@ -171,6 +171,12 @@ def active_days_drop(account_id: str, reading: ActiveDaysReading) -> Finding:
     )
 
 
+def lingering(finding: Finding) -> Finding:
+    """Return a finding that opens nothing; what is over stays over."""
+    is_present = finding.stage is Stage.PRESENT
+    return replace(finding, stage=Stage.LINGERING) if is_present else finding
+
+
 def suspended(finding: Finding) -> Finding:
     """Return a finding of an account whose monitoring is suspended: nothing is held against it."""
     return replace(

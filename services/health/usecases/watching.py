@@ -13,20 +13,22 @@ from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel, peer
 from services.health.domain.detector.recent import RecentUsage
 from services.health.domain.detector.replay import Mask
 from services.health.domain.profile.metrics import EVENTS
-from services.health.domain.profile.profile import DropRule, Profile
-from services.health.domain.risk.reasons import (
+from services.health.domain.profile.profile import DropRule, Profile, SilenceRule
+from services.health.domain.risk.drops import (
     RARE_CHANCE,
     ActiveDaysReading,
     DropReading,
-    SilenceReading,
     active_days_drop,
     lingering,
+    suspended,
+    usage_drop,
+)
+from services.health.domain.risk.reasons import (
+    SilenceReading,
     signal_risk,
     signal_risk_rule,
     silence,
-    suspended,
     usage_dip,
-    usage_drop,
 )
 from services.health.domain.risk.risk import Finding, RiskRule
 from services.health.storage import alarms, peers, risks, signals
@@ -93,7 +95,7 @@ def _suspects(seen: Watched, profile: Profile, thresholds: Thresholds) -> Mask:
     recent, dip = seen.recent, profile.dip
     change = recent.last_week - recent.week_before
     suspects = (recent.week_before >= dip.min_events) & (change <= dip.change * recent.week_before)
-    suspects |= recent.silent_days >= profile.silence.days
+    suspects |= _is_missed(recent, profile.silence)
     suspects |= _is_little(seen) & (recent.fewer_days_by_chance() <= RARE_CHANCE)
     for name, record in seen.rows.records.items():
         p_stars = [
@@ -103,6 +105,16 @@ def _suspects(seen: Watched, profile: Profile, thresholds: Thresholds) -> Mask:
         suspects |= is_armed & (record.probability >= p_star_of(record.level, p_stars))
     result: Mask = suspects & ~seen.is_off
     return result
+
+
+def _is_missed(recent: RecentUsage, rule: SilenceRule) -> Mask:
+    """Return who is silent and used to come; who left long ago has no habit that is known."""
+    missed: Mask = (
+        (recent.silent_days >= rule.days)
+        & (recent.working_days >= rule.habit_working_days)
+        & (recent.active_working_days >= rule.habit_share * recent.working_days)
+    )
+    return missed
 
 
 def _is_little(seen: Watched) -> Mask:

@@ -15,7 +15,7 @@ FROM_DAY = 56
 PAUSE = 28
 YEAR = 365.25
 _AROUND_CHRISTMAS = 21
-_STEPS = 40
+_STEPS = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ def compare(seeds: Sequence[int]) -> list[Quality]:
 
 def alarms_of(scores: Floats, threshold: float, from_day: int = FROM_DAY) -> list[list[int]]:
     """Return the days of alarms of each account: at or over the threshold, 28 days apart."""
-    found = []
-    for row in scores >= threshold:
-        days: list[int] = []
-        for day in (np.flatnonzero(row[from_day:]) + from_day).tolist():
-            if not days or day - days[-1] >= PAUSE:
-                days.append(day)
-        found.append(days)
+    is_over = scores >= threshold
+    found: list[list[int]] = [[] for _ in scores]
+    last = np.full(len(scores), -PAUSE)
+    for day in range(from_day, scores.shape[1]):
+        for account in np.flatnonzero(is_over[:, day] & (day - last >= PAUSE)).tolist():
+            found[account].append(day)
+            last[account] = day
     return found
 
 

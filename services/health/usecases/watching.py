@@ -13,21 +13,24 @@ from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel, peer
 from services.health.domain.detector.recent import RecentUsage
 from services.health.domain.detector.replay import Mask
 from services.health.domain.profile.metrics import EVENTS
-from services.health.domain.profile.profile import DropRule, Profile, SignalRule
-from services.health.domain.risk.reasons import (
+from services.health.domain.profile.profile import DropRule, Profile, SignalRule, SilenceRule
+from services.health.domain.risk.drops import (
     RARE_CHANCE,
     ActiveDaysReading,
     DropReading,
-    SilenceReading,
     active_days_drop,
+    lingering,
+    suspended,
+    usage_drop,
+)
+from services.health.domain.risk.reasons import (
+    SilenceReading,
     counting_times,
     fades_at,
     signal_risk,
     signal_risk_rule,
     silence,
-    suspended,
     usage_dip,
-    usage_drop,
 )
 from services.health.domain.risk.risk import RiskRule, Stage, Status
 from services.health.domain.score.score import Signal
@@ -122,7 +125,7 @@ def _suspects(seen: Watched, profile: Profile, thresholds: Thresholds) -> Mask:
     recent, dip = seen.recent, profile.dip
     change = recent.last_week - recent.week_before
     suspects = (recent.week_before >= dip.min_events) & (change <= dip.change * recent.week_before)
-    suspects |= recent.silent_days >= profile.silence.days
+    suspects |= _is_missed(recent, profile.silence)
     suspects |= _is_little(seen) & (recent.fewer_days_by_chance() <= RARE_CHANCE)
     for name, record in seen.rows.records.items():
         p_stars = [
@@ -132,6 +135,16 @@ def _suspects(seen: Watched, profile: Profile, thresholds: Thresholds) -> Mask:
         suspects |= is_armed & (record.probability >= p_star_of(record.level, p_stars))
     result: Mask = suspects & ~seen.is_off
     return result
+
+
+def _is_missed(recent: RecentUsage, rule: SilenceRule) -> Mask:
+    """Return who is silent and used to come; who left long ago has no habit that is known."""
+    missed: Mask = (
+        (recent.silent_days >= rule.days)
+        & (recent.working_days >= rule.habit_working_days)
+        & (recent.active_working_days >= rule.habit_share * recent.working_days)
+    )
+    return missed
 
 
 def _is_little(seen: Watched) -> Mask:
@@ -272,7 +285,7 @@ class Judge:
     def findings(self) -> list[Found]:
         """Return what the rules say; nothing is held against a suspended account."""
         found = [
-            *(self._drop(metric) for metric in self.seen.rows.records),
+            *self._drops(),
             *self._dip(),
             self._silence(),
             self._active_days(),
@@ -280,6 +293,24 @@ class Judge:
         if self.seen.is_off[self.at]:
             return [(suspended(finding), rule) for finding, rule in found]
         return found
+
+    def _drops(self) -> list[Found]:
+        """Return a finding per metric; while all usage is down, that is told once, with the rest.
+
+        An open drop of another metric stays open meanwhile, and ends by itself.
+        """
+        records = self.seen.rows.records
+        found = {metric: self._drop(metric) for metric in records}
+        usage, rule = found[EVENTS]
+        others = {f"{name}_ratio": float(records[name].ratio[self.at]) for name in records}
+        del others[f"{EVENTS}_ratio"]
+        found[EVENTS] = replace(usage, evidence={**usage.evidence, **others}), rule
+        if records[EVENTS].peak[self.at] < float(usage.evidence["threshold"]):
+            return list(found.values())
+        return [
+            one if one[0].reason == usage.reason else (lingering(one[0]), one[1])
+            for one in found.values()
+        ]
 
     def _drop(self, metric: str) -> Found:
         record, rule, n = self.seen.rows.records[metric], self.profile.drop, self.at

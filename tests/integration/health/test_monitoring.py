@@ -72,6 +72,33 @@ async def test_a_drop_names_the_threshold_it_was_found_with(health: Database) ->
     assert "similar customers are at 8" in risk["explanation"]
 
 
+async def test_a_fall_of_all_usage_is_told_once_and_names_the_active_users(
+    health: Database,
+) -> None:
+    await fill(health, acme=dropped(0))
+    await seal_through(health, LAST - timedelta(days=10))
+    assert await status(health, reason="active_users_drop") is None
+    async with health.transaction() as tx:
+        risk = await tx.fetch_value("SELECT risk FROM risks WHERE reason = 'usage_drop'")
+    assert risk["evidence"]["active_users_ratio"] < 0.6
+
+
+async def test_fewer_users_with_as_many_events_are_a_reason_of_their_own(health: Database) -> None:
+    await fill(health, acme=steady())
+    async with health.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO usage_users SELECT 'acme', CAST(:first AS date) + d, 'v' || u, 1 "
+            "FROM generate_series(0, 59) AS d, generate_series(1, 10) AS u",
+            first=FIRST,
+        )
+    await seal_through(health, LAST)
+    assert await status(health, reason="usage_drop") is None
+    async with health.transaction() as tx:
+        risk = await tx.fetch_value("SELECT risk FROM risks WHERE reason = 'active_users_drop'")
+    assert risk["status"] == "open"
+    assert risk["explanation"].startswith("Active users at 2")
+
+
 async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
     health: Database, api: httpx.AsyncClient
 ) -> None:

@@ -1,22 +1,31 @@
+from dataclasses import replace
+
 import pytest
 
 from services.health.domain.detector.peers import PeerLevel
 from services.health.domain.profile.profile import Severity, SignalRule
 from services.health.domain.risk.deciding import decide
-from services.health.domain.risk.reasons import (
+from services.health.domain.risk.drops import (
+    ActiveDaysReading,
     DropReading,
-    SilenceReading,
+    active_days_drop,
     can_monitor,
+    lingering,
+    suspended,
+    usage_drop,
+)
+from services.health.domain.risk.reasons import (
+    SilenceReading,
     low_score,
     low_score_risk_rule,
     signal_risk,
     signal_risk_rule,
     silence,
     usage_dip,
-    usage_drop,
 )
 from services.health.domain.risk.risk import Opened, Recovered, Stage
 from services.health.domain.score.score import Band, Signal, score_account
+from services.health.usecases.risks import title_of
 from tests.builders.health import NOW, days_ago, default_profile, evidence
 
 PROFILE = default_profile()
@@ -45,6 +54,49 @@ def test_a_usage_drop_is_told_in_words_for_people() -> None:
     )
     assert found.suggestion
     assert (found.stage, found.severity) == (Stage.PRESENT, Severity.MEDIUM)
+
+
+def test_without_comparable_customers_none_are_named() -> None:
+    told = usage_drop("acme", replace(reading(), peers=PeerLevel(None, 4)), PROFILE.drop)
+    assert "; no comparable customers yet; " in told.explanation
+    assert "peer_factor" not in told.evidence
+    assert told.evidence["comparable_customers"] == 4
+
+
+def test_a_segment_that_is_down_as_a_whole_is_mentioned() -> None:
+    told = usage_drop("acme", replace(reading(), peers=PeerLevel(0.71, 9, True)), PROFILE.drop)
+    assert "similar customers are at 71 %, the whole segment is down;" in told.explanation
+
+
+def test_a_watched_metric_has_a_reason_and_words_of_its_own() -> None:
+    told = usage_drop("acme", replace(reading(), metric="reports_sent"), PROFILE.drop)
+    assert told.reason == "reports_sent_drop"
+    assert told.explanation.startswith("Reports sent at 52 % of what is normal")
+    assert title_of(told.reason, PROFILE) == "Reports sent has dropped"
+
+
+@pytest.mark.parametrize(
+    ("active", "before", "chance", "is_monitored", "stage"),
+    [
+        (2, 10, 0.019, False, Stage.PRESENT),
+        (2, 10, 0.03, False, Stage.LINGERING),
+        (6, 10, 0.01, False, Stage.LINGERING),
+        (8, 10, 0.4, False, Stage.GONE),
+        (2, 10, 0.019, True, Stage.GONE),
+        (0, 0, 1.0, False, Stage.LINGERING),
+    ],
+)
+def test_fewer_active_days_are_told_when_chance_does_not_explain_them(
+    active: int, before: int, chance: float, *, is_monitored: bool, stage: Stage
+) -> None:
+    seen = ActiveDaysReading(active, before, chance, is_monitored)
+    assert active_days_drop("acme", seen).stage is stage
+
+
+def test_what_lingers_opens_nothing_and_what_is_suspended_is_over() -> None:
+    present = usage_drop("acme", reading(), PROFILE.drop)
+    assert lingering(present).stage is Stage.LINGERING
+    assert suspended(present).stage is Stage.GONE
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,21 @@ def calibrate(band: int, by_month: Mapping[date, Tally], budget: float, start: f
     )
 
 
+def at_threshold(band: int, by_month: Mapping[date, Tally], p_star: float) -> Threshold:
+    """Return what a threshold of the grid raised in these months, whatever the budget."""
+    total = sum(by_month.values(), Tally(0.0, np.zeros(len(GRID))))
+    at = int(np.searchsorted(GRID, p_star))
+    return Threshold(
+        band=band,
+        p_star=p_star,
+        alarms=float(total.openings[at]),
+        account_months=total.account_days / DAYS_A_MONTH,
+        months=len(by_month),
+        budget=0.0,
+        is_calibrated=False,
+    )
+
+
 def p_star_of(level: Floats, p_stars: Sequence[float]) -> Floats:
     """Return the threshold of each account by its level; band 0 has one nobody reaches."""
     return np.array([2.0, *p_stars])[band_of(level)]

@@ -190,16 +190,13 @@ def _headers(at: int, body: bytes) -> dict[str, dict[str, str]]:
     }
 
 
-@pytest.mark.parametrize("case", sorted(_headers(0, b"")))
-async def test_nobody_else_is_believed(
-    sender: httpx.AsyncClient, csm: httpx.AsyncClient, case: str
-) -> None:
+async def test_nobody_else_is_believed(sender: httpx.AsyncClient, csm: httpx.AsyncClient) -> None:
     body = json.dumps(stripe_event("invoice.payment_failed", invoice())).encode()
-    headers = _headers(int(NOON.timestamp()), body)[case]
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
-    answer = await sender.post(STRIPE, content=body, headers=raw)
-    assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature")
-    assert SECRET not in answer.text
+    for case, headers in _headers(int(NOON.timestamp()), body).items():
+        raw = {name: value.encode("latin-1") for name, value in headers.items()}
+        answer = await sender.post(STRIPE, content=body, headers=raw)
+        assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature"), case
+        assert SECRET not in answer.text
     assert await kept(csm) == []
 
 

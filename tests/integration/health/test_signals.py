@@ -1,7 +1,9 @@
 """Signals: typed, validated, alone or in a list, and found in usage."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 from services.health.domain.score.score import Signal
 from services.health.jobs import refresh_scores
 from services.health.listeners import UsageStream
-from services.health.settings import load_profile
+from services.health.settings import load_catalogue, load_profile
 from services.health.usecases.signals import record_signal
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -91,14 +93,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "code", "words"), WRONG)
-async def test_a_wrong_signal_says_what_to_send(
-    csm: httpx.AsyncClient, body: dict[str, Any], code: str, words: str
-) -> None:
-    answer = await csm.post(f"{ACME}/signals", json=body)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (422, code)
-    assert words in problem["detail"]
+async def test_a_wrong_signal_says_what_to_send(csm: httpx.AsyncClient) -> None:
+    for body, code, words in WRONG:
+        answer = await csm.post(f"{ACME}/signals", json=body)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (422, code), body
+        assert words in problem["detail"], body
     assert (await csm.get(f"{ACME}/signals")).json()["data"] == []
 
 
@@ -189,3 +189,22 @@ async def test_a_fact_of_a_clock_that_runs_ahead_is_not_lost(health: Database) -
     async with health.transaction() as tx:
         ahead = Signal("champion_left", NOON + timedelta(seconds=5))
         assert await record_signal(tx, "acme", ahead, ("onboarding", "e"))
+
+
+async def test_a_signal_of_ones_own_file_opens_its_risk(
+    open_client: OpenClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: dict[str, dict[str, Any]]
+    own = {"export_asked": {"title": "Somebody asked to export all data", "meaning": "A full one."}}
+    own["export_asked"] |= {"direction": "bad", "half_life_days": 30, "next_step": "Ask why."}
+    own["export_asked"] |= {"rules": {"export_asked": {"window_days": 30}}}
+    (tmp_path / "own.yml").write_text(json.dumps({"types": own}))
+    monkeypatch.setenv("TENURE_HEALTH_SIGNALS", str(tmp_path))
+    load_catalogue.cache_clear()
+    try:
+        csm = await open_client("health", scopes=["health:read", "health:write"])
+        await csm.post(f"{ACME}/signals", json={"type": "export_asked"})
+        (risk,) = (await csm.get("/api/v1/risks")).json()["data"]
+    finally:
+        load_catalogue.cache_clear()
+    assert (risk["title"], risk["next_step"]) == ("Somebody asked to export all data", "Ask why.")

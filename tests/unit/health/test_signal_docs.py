@@ -1,0 +1,57 @@
+"""The examples of docs/signals.md are what they say they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.health.domain.signal.catalogue import rules_in_force
+from services.health.domain.signal.signature import SchemeKind
+from services.health.settings import load_catalogue, load_mappings
+from tests.builders.health import default_profile
+
+PAGE = (Path(__file__).parents[3] / "docs" / "signals.md").read_text(encoding="utf-8")
+
+
+def blocks() -> list[str]:
+    found = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    return [re.sub(r"(?m)^   ", "", block) if block[0] == " " else block for block in found]
+
+
+def example(having: str) -> str:
+    (found,) = (block for block in blocks() if having in block)
+    return found
+
+
+def test_the_example_of_a_signal_of_ones_own_is_a_catalogue_with_a_rule(tmp_path: Path) -> None:
+    path = tmp_path / "signals.yml"
+    path.write_text(example("export_asked"))
+    catalogue = load_catalogue(path)
+    assert "export_asked" in {rule.reason for rule in rules_in_force(default_profile(), catalogue)}
+    assert load_catalogue(tmp_path).types.keys() == catalogue.types.keys()
+
+
+def test_the_example_of_a_mapping_is_one(tmp_path: Path) -> None:
+    (tmp_path / "desk.yml").write_text(example("source: desk"))
+    found = load_mappings(tmp_path)
+    assert sorted(found) == ["desk", "stripe"]
+    assert found["desk"].scheme.kind is SchemeKind.TOKEN
+    assert sorted(found["desk"].events) == ["ticket.escalated", "ticket.rated"]
+
+
+def test_every_shipped_type_is_on_the_page() -> None:
+    missing = [name for name in load_catalogue().types if f"`{name}`" not in PAGE]
+    assert missing == []
+
+
+@pytest.mark.parametrize("text", ["types: [", "- a list", "\x00"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.yml"
+    path.write_text(text)
+    with pytest.raises(Exception, match=r"broken\.yml: "):
+        load_catalogue(path)
+
+
+def test_every_yaml_example_is_yaml() -> None:
+    assert all(yaml.safe_load(block) for block in blocks())

@@ -8,6 +8,7 @@ import yaml
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
+from services.health.domain.usage.account_group import AccountGroups
 from shared.web.settings import ServiceSettings
 
 _PROFILES = Path(__file__).parent / "profiles"
@@ -28,6 +29,15 @@ BACKFILL_SPAN = timedelta(hours=1)
 
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
+
+    # Which types of group are accounts, the most wanted first; * is any other, if it is alone.
+    account_group_types: str = "company,account,organization,*"
+
+    @property
+    def account_groups(self) -> AccountGroups:
+        """Return the types of group that are accounts."""
+        named = (name.strip() for name in self.account_group_types.split(","))
+        return AccountGroups(tuple(name for name in named if name))
 
 
 @cache

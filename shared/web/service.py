@@ -72,7 +72,9 @@ class _Process:
         self.has_workers = settings.workers
         engine = create_engine(settings.database_url, schema=service.name)
         self.database = Database(engine, service=service.name, clock=clock)
-        self.producer = Producer(settings.kafka_bootstrap)
+        self.producer = Producer(
+            settings.kafka_bootstrap, max_unacknowledged=settings.max_unacknowledged_bytes
+        )
         self.cluster = Cluster(settings.kafka_bootstrap)
         self.relay = Relay(self.database, self.producer, self.cluster)
         self.consumers = list(self._make_consumers(service, settings))

@@ -36,8 +36,13 @@ class Settings(ServiceSettings):
     @property
     def account_groups(self) -> AccountGroups:
         """Return the types of group that are accounts."""
-        named = (name.strip() for name in self.account_group_types.split(","))
-        return AccountGroups(tuple(name for name in named if name))
+        return _account_groups(self.account_group_types)
+
+
+@cache
+def _account_groups(types: str) -> AccountGroups:
+    named = (name.strip() for name in types.split(","))
+    return AccountGroups(tuple(name for name in named if name))
 
 
 @cache

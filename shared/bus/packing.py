@@ -1,7 +1,7 @@
 """Packing: many small values travel in few records, and each sender learns of its own.
 
 Values that arrive while a pack is on its way make up the next one, as commits of a database do:
-nobody waits for a timer when little is going on, and records grow with the load.
+a lone sender waits for no timer, and records grow with the load.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from shared.kernel.errors import Refusal
 
 _RECORD_BYTES = 256 * 1024
 _VALUE_OVERHEAD = 64
-_STUCK_SECONDS = 0.05
+_STUCK_SECONDS = 0.5
+_WINDOW_SECONDS = 0.004
 _MOST_KEYS = 200_000
 _partition = DefaultPartitioner()
 
@@ -28,6 +29,7 @@ class _Pack:
     """Values on their way together, by partition."""
 
     values: dict[int, list[bytes]] = field(default_factory=dict)
+    senders: int = 0
     failed: dict[int, Refusal] = field(default_factory=dict)
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -63,6 +65,7 @@ class Packer:
         with self._producer.holding(size):
             among = self._partitions or await self._find_partitions()
             pack = self._open
+            pack.senders += 1
             partitions = self._add(pack, values, among)
             if self._sender is None or self._sender.done():
                 self._sender = asyncio.create_task(self._send_packs(), name="packer")
@@ -97,7 +100,11 @@ class Packer:
         return chosen
 
     async def _send_packs(self) -> None:
+        pack = self._open
         while self._open.values:
+            if pack.senders > 1:
+                # Others are sending too: what they have costs little more in the same records.
+                await asyncio.sleep(_WINDOW_SECONDS)
             pack, self._open = self._open, _Pack()
             sending = asyncio.create_task(self._send(pack))
             self._sending.add(sending)

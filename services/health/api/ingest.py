@@ -15,7 +15,6 @@ from starlette.datastructures import Headers
 from services.health.api.body import read_body
 from services.health.api.reception import (
     PROBLEMS,
-    IngestRoute,
     Receipt,
     reception_of,
     writer,
@@ -24,6 +23,7 @@ from services.health.api.sorting import UNREADABLE, decode, encode, receive
 from services.health.domain.usage.event import read_cloudevent
 from services.health.domain.usage.segment import TYPES, read_message
 from shared.web.routing import api_router
+from shared.web.shortcut import DirectRoute
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -36,7 +36,7 @@ class _Body(msgspec.Struct):
     sentAt: Any = None  # noqa: N815 - the SDKs' spelling
 
 
-router = api_router("", tags=["ingest"], route_class=IngestRoute)
+router = api_router("", tags=["ingest"], route_class=DirectRoute)
 _TYPE_OF_LETTER = {kind[0]: kind for kind in TYPES}
 _decode_body = msgspec.json.Decoder(_Body)
 

@@ -1,10 +1,8 @@
 """How a request of a product backend comes in: who sends it, when, and how it is answered."""
 
-from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import BaseModel, Field
 
 from services.health.api.body import InvalidGzip, PayloadTooLarge
@@ -19,7 +17,6 @@ from shared.bus.topics import USAGE_TOPIC
 from shared.kernel.errors import Kind, Refusal
 from shared.web.deps import presented_secret
 from shared.web.openapi import responses
-from shared.web.routing import StreamingRoute
 
 
 class InvalidJson(Refusal):
@@ -47,15 +44,6 @@ class Receipt(BaseModel):
     accepted: int = Field(description="Events that count, or that name accounts and users.")
     rejected: int = Field(description="Events that do not: `GET /api/v1/rejections` says why.")
     ignored: int = Field(default=0, description="What an SDK says about itself. Left out if 0.")
-
-
-class IngestRoute(StreamingRoute):
-    """A route that is one function of the request: the fast road of product backends."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint as it is: it reads and answers by itself."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
 
 
 PROBLEMS = responses(

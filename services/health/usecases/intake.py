@@ -100,9 +100,7 @@ async def attribute_events(
     return await _attribute(tx, packer, rows, account_id)
 
 
-async def _attribute(
-    tx: Transaction, packer: Packer, rows: Sequence[Row], account_id: str
-) -> int:
+async def _attribute(tx: Transaction, packer: Packer, rows: Sequence[Row], account_id: str) -> int:
     """Send waiting events on, then forget them; sent twice by a crash in between, they count once.
 
     They may have waited past the time for which ids are remembered; then they are history.

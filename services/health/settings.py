@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from pydantic import Field
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
@@ -32,6 +33,9 @@ class Settings(ServiceSettings):
 
     # Which types of group are accounts, the most wanted first; * is any other, if it is alone.
     account_group_types: str = "company,account,organization,*"
+
+    # The most that a body of events may have, unpacked.
+    ingest_body_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
 
     @property
     def account_groups(self) -> AccountGroups:

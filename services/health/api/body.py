@@ -7,14 +7,13 @@ from starlette.requests import Request
 
 from shared.kernel.errors import Kind, Refusal
 
-LARGEST_BODY = 6 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _PIECE = 256 * 1024
 _MOST_DRAINED = 64 * 1024 * 1024
 
 
 class PayloadTooLarge(Refusal):
-    """The body is larger than 6 MiB when unpacked; send smaller batches."""
+    """The body is too large; send smaller batches."""
 
     kind = Kind.PAYLOAD_TOO_LARGE
 
@@ -26,18 +25,19 @@ class InvalidGzip(Refusal):
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body, unpacked as it streams in, never holding more than 6 MiB.
+    """Return the body, unpacked as it streams in, never holding more than it may have.
 
     Some SDKs label gzip as a form: the first bytes tell, not the header. Raises
     `PayloadTooLarge` and `InvalidGzip`.
     """
+    largest: int = request.app.state.settings.ingest_body_bytes
     chunks, size = [], 0
     packed = request.stream()
     async for piece in _unpacked(packed, request.headers.get("content-encoding", "")):
         size += len(piece)
-        if size > LARGEST_BODY:
+        if size > largest:
             await _drain(packed)
-            raise PayloadTooLarge
+            raise PayloadTooLarge(f"A body may have {largest} bytes when unpacked.")
         chunks.append(piece)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

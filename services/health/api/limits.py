@@ -3,7 +3,6 @@
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from services.health.api.body import LARGEST_BODY
 from services.health.api.plain import LARGEST_EVENT
 from services.health.api.sorting import MOST_EVENTS
 from services.health.domain.usage.event import (
@@ -45,7 +44,7 @@ async def show_limits(request: Request) -> Limits:
     """Show what may be sent. No key is needed."""
     settings: Settings = request.app.state.settings
     return Limits(
-        body_bytes=LARGEST_BODY,
+        body_bytes=settings.ingest_body_bytes,
         event_bytes=LARGEST_EVENT,
         batch_events=MOST_EVENTS,
         nesting_levels=DEEPEST,

@@ -7,11 +7,9 @@ import zlib
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
-from shared.bus.tail import tail
-from tests.conftest import NOON, OpenClient, OpenDatabase
+from tests.conftest import NOON, OpenClient
 from tests.integration.health.test_ingest import backend, track
 
 __all__ = ["backend"]
@@ -268,19 +266,3 @@ async def test_the_limits_are_those_that_hold(backend: httpx.AsyncClient) -> Non
 async def test_too_many_events_in_a_batch_are_a_413(backend: httpx.AsyncClient) -> None:
     answer = await backend.post("/v1/batch", content=b'{"batch":[' + b"{}," * 10_000 + b"{}]}")
     assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
-
-
-async def on_the_topic(client: httpx.AsyncClient, *ids: str) -> dict[str, Any]:
-    """Return events as they travel, by id."""
-    app = client._transport.app  # type: ignore[attr-defined]  # noqa: SLF001 - the app under test
-    bootstrap = app.state.settings.kafka_bootstrap
-    found: dict[str, Any] = {}
-    async for record in tail(bootstrap, ["tenure.usage"], since=None, follow=False):
-        value = msgspec.json.decode(record.value or b"null")
-        events = value if isinstance(value, list) else [value]
-        found |= {each["id"]: each for each in events if each.get("id") in ids}
-    return found
-
-
-def test_the_database_is_asked_for(open_database: OpenDatabase) -> None:
-    assert open_database

@@ -1,24 +1,20 @@
-"""Real SDKs as black boxes, and services that they meet in every condition."""
+"""Real SDKs as black boxes, each in a process and with an account of its own."""
 
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
-from tenure.stack.ports import free_port
-from tenure.stack.processes import ManagedProcess, ProcessSpec
-from tests.clients.gate import Gate
-from tests.product import Product
+from tests import stacks
+from tests.clients.running_health import RunningHealth, running_health
 
 HERE = Path(__file__).parent
 NODE = HERE / "node"
@@ -28,6 +24,9 @@ CLIENTS = [
     for sdk in ("segment", "rudder", "posthog")
 ]
 _WITHIN = 120
+_COUNTED = (
+    "SELECT coalesce(sum(n), 0) FROM usage_daily WHERE account_id = :account AND name = :name"
+)
 
 
 @dataclass
@@ -45,28 +44,11 @@ class Asked:
     flags: bool = False
 
 
-@dataclass(frozen=True)
-class Edge:
-    """A health service of its own that only answers HTTP, behind a gate to the broker."""
-
-    url: str
-    gate: Gate
-
-    def answered(self, status: int) -> int:
-        """Return how many requests for ingest were answered like this."""
-        found = 0
-        for line in httpx.get(f"{self.url}/metrics", timeout=30).text.splitlines():
-            is_count = line.startswith("tenure_http_request_seconds_count")
-            if is_count and f'status="{status}"' in line and 'route="/readyz"' not in line:
-                found += int(float(line.rsplit(" ", 1)[1]))
-        return found
-
-
 @dataclass
 class Crowd:
-    """All clients, each in a process and with an account of its own, doing the same."""
+    """All clients, doing the same at the same time."""
 
-    product: Product
+    health: RunningHealth
     key: str
     asked: dict[str, Asked] = field(default_factory=dict)
     errors: dict[str, list[str]] = field(default_factory=dict)
@@ -86,10 +68,16 @@ class Crowd:
     def counted(self, client: str, name: str | None = None) -> int:
         """Return how many of a client's events are counted."""
         asked = self.asked[client]
-        sql = "SELECT coalesce(sum(n), 0) FROM usage_daily WHERE account_id = :account AND name = :name"
-        return int(
-            self.product.fetch_value("health", sql, account=asked.account, name=name or asked.event)
-        )
+        name = name or asked.event
+        return int(self.health.fetch_value(_COUNTED, account=asked.account, name=name))
+
+    def have_counted(self, events: int, name: str | None = None) -> bool:
+        """Tell whether as many events are counted of every client."""
+        return all(self.counted(client, name) == events for client in CLIENTS)
+
+    def told(self, what: str) -> set[str]:
+        """Return the clients that said so."""
+        return {client for client, errors in self.errors.items() if what in " ".join(errors)}
 
     def _run(self, meanwhile: Callable[[], None]) -> None:
         with ThreadPoolExecutor(len(CLIENTS)) as pool:
@@ -128,47 +116,14 @@ def node_clients() -> None:
         subprocess.run(command, cwd=NODE, check=True, timeout=300)  # noqa: S603 - a fixed command
 
 
-@pytest.fixture
-def crowd(product: Product, node_clients: None) -> Crowd:
-    return Crowd(product, product.key("usage:write", source="sdk").secret)
+@pytest.fixture(scope="session")
+def health(
+    stack: stacks.Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHealth]:
+    with running_health(stack, tmp_path_factory.mktemp("clients")) as running:
+        yield running
 
 
 @pytest.fixture
-def edge(product: Product) -> Iterator[Callable[..., Any]]:
-    """Makes a health service of its own; its settings are given by name."""
-    yield lambda **settings: _edge(product, settings)
-
-
-@contextmanager
-def _edge(product: Product, settings: Mapping[str, object]) -> Iterator[Edge]:
-    port, gate = free_port(), Gate(product.stack.bootstrap)
-    environment = {
-        **product.stack.service_environment("health"),
-        "TENURE_WORKERS": "false",
-        "TENURE_KAFKA_BOOTSTRAP": gate.address,
-        **{f"TENURE_{name.upper()}": str(value) for name, value in settings.items()},
-    }
-    url = f"http://127.0.0.1:{port}"
-    process = ManagedProcess(
-        ProcessSpec(
-            name="edge",
-            command=[sys.executable, "-m", "tenure", "serve", "health", "--port", str(port)],
-            log=product.stack.plan.folder / "logs" / f"edge-{port}.log",
-            env=environment,
-            ready=lambda _pid: _lives(url),
-            ready_within=60,
-        )
-    )
-    process.start()
-    try:
-        yield Edge(url, gate)
-    finally:
-        process.terminate()
-        gate.close()
-
-
-def _lives(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
+def crowd(health: RunningHealth, node_clients: None) -> Crowd:
+    return Crowd(health, health.key())

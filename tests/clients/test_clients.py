@@ -1,13 +1,12 @@
 """The SDKs of Segment, RudderStack and PostHog, in Python and Node, as they are published.
 
-Each talks to a running service and knows nothing of these tests; what counts is what Postgres has
+Each talks to a running service and knows nothing of these tests; what matters is what Postgres has
 counted in the end, and what the SDK tells the program that uses it.
 """
 
 import base64
 import json
 import threading
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -15,70 +14,59 @@ import httpx
 import pytest
 
 from tests.clients.conftest import CLIENTS, Crowd
-from tests.product import Product, eventually
+from tests.clients.running_health import RunningHealth
+from tests.product import eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
-def all_counted(crowd: Crowd, events: int) -> bool:
-    return all(crowd.counted(client) == events for client in CLIENTS)
-
-
-@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
-def test_what_is_sent_counts_once_and_sent_again_still_once(crowd: Crowd, gzip: bool) -> None:  # noqa: FBT001 - a case
-    crowd.send(crowd.product.stack.url("health"), gzip=gzip, page="Reports", flags=True)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_what_is_sent_counts_once_and_sent_again_still_once(crowd: Crowd, *, packed: bool) -> None:
+    crowd.send(crowd.health.url, gzip=packed, page="Reports", flags=True)
     assert not any(crowd.errors.values()), crowd.errors
     crowd.send_again()
     assert not any(crowd.errors.values()), crowd.errors
-    eventually(lambda: all_counted(crowd, 5), what="every event of every SDK is counted")
-    pages = {client: crowd.counted(client, "Viewed Reports") for client in CLIENTS}
     # Only the events have an id of ours; each page view is another one.
-    eventually(
-        lambda: all(crowd.counted(client, "Viewed Reports") == 2 for client in CLIENTS),
-        what=f"page views are counted: {pages}",
-    )
-    assert all_counted(crowd, 5)
+    eventually(lambda: crowd.have_counted(2, "Viewed Reports"), what="the page views are counted")
+    eventually(lambda: crowd.have_counted(5), what="every event of every SDK is counted")
 
 
 def test_a_wrong_key_is_reported_and_nothing_counts(crowd: Crowd) -> None:
-    crowd.send(crowd.product.stack.url("health"), key=f"tnr_whatever_{'y' * 43}")
-    assert {c for c, errors in crowd.errors.items() if "401" in " ".join(errors)} == set(CLIENTS)
-    assert all_counted(crowd, 0)
+    crowd.send(crowd.health.url, key=f"tnr_whatever_{'y' * 43}")
+    assert crowd.told("401") == set(CLIENTS), crowd.errors
+    assert crowd.have_counted(0)
 
 
-def test_a_body_too_large_is_reported_and_an_outage_is_waited_out(
-    crowd: Crowd, edge: Callable[..., Any]
+def test_a_body_too_large_is_reported_and_an_outage_of_the_broker_is_waited_out(
+    crowd: Crowd,
 ) -> None:
-    with edge(ingest_body_bytes=8_192) as health:
-        crowd.send(health.url, pad=20_000)
-        told = {c for c, errors in crowd.errors.items() if "413" in " ".join(errors)}
-        assert told == set(CLIENTS), crowd.errors
+    with crowd.health.edge(ingest_body_bytes=8_192) as edge:
+        crowd.send(edge.url, pad=20_000)
+        assert crowd.told("413") == set(CLIENTS), crowd.errors
 
         def bring_the_broker_up() -> None:
-            eventually(lambda: health.answered(503) >= len(CLIENTS), what="all were told to wait")
-            health.gate.open()
+            eventually(lambda: edge.answered(503) >= len(CLIENTS), what="all were told to wait")
+            edge.gate.open()
 
-        crowd.send(health.url, meanwhile=bring_the_broker_up)
+        crowd.send(edge.url, meanwhile=bring_the_broker_up)
         assert not any(crowd.errors.values()), crowd.errors
-        eventually(lambda: all_counted(crowd, 5), what="what waited for the broker is counted")
+        eventually(lambda: crowd.have_counted(5), what="what waited for the broker is counted")
 
 
-def test_past_the_unacknowledged_bytes_clients_come_back_later(
-    crowd: Crowd, edge: Callable[..., Any]
-) -> None:
-    with edge(max_unacknowledged_bytes=1) as health:
-        health.gate.let_wait()
-        ahead = threading.Thread(target=_send_one, args=(health.url, crowd.key))
+def test_past_the_unacknowledged_bytes_clients_come_back_later(crowd: Crowd) -> None:
+    with crowd.health.edge(max_unacknowledged_bytes=1) as edge:
+        edge.gate.let_wait()
+        ahead = threading.Thread(target=_send_one, args=(edge.url, crowd.key))
 
         def let_the_broker_answer() -> None:
-            eventually(lambda: health.answered(429) >= len(CLIENTS), what="all were told to wait")
-            health.gate.open()
+            eventually(lambda: edge.answered(429) >= len(CLIENTS), what="all were told to wait")
+            edge.gate.open()
 
         ahead.start()
-        crowd.send(health.url, meanwhile=let_the_broker_answer)
+        crowd.send(edge.url, meanwhile=let_the_broker_answer)
         ahead.join()
         assert not any(crowd.errors.values()), crowd.errors
-        eventually(lambda: all_counted(crowd, 5), what="what was sent later is counted")
+        eventually(lambda: crowd.have_counted(5), what="what was sent later is counted")
 
 
 def _send_one(url: str, key: str) -> None:
@@ -97,10 +85,10 @@ def _send_one(url: str, key: str) -> None:
     ],
 )
 def test_the_browser_sends_text_with_a_key_in_the_header(
-    product: Product, path: str, message: dict[str, Any]
+    health: RunningHealth, path: str, message: dict[str, Any]
 ) -> None:
     """As @segment/analytics-next does: one letter, text/plain, and members that say little."""
-    key = product.key("usage:write").secret
+    key = health.key()
     body = {
         "timestamp": "2026-11-26T00:00:00.000Z",
         "integrations": {},
@@ -113,12 +101,10 @@ def test_the_browser_sends_text_with_a_key_in_the_header(
         "_metadata": {"bundled": ["Segment.io"]},
         **message,
     }
+    token = base64.b64encode(f"{key}:".encode()).decode()
     answer = httpx.post(
-        product.stack.url("health") + path,
+        health.url + path,
         content=json.dumps(body),
-        headers={
-            "Content-Type": "text/plain",
-            "Authorization": f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}",
-        },
+        headers={"Content-Type": "text/plain", "Authorization": f"Basic {token}"},
     )
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text

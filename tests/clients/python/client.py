@@ -12,7 +12,7 @@ USER = "u-1"
 
 
 def with_segment(asked: dict[str, Any], errors: list[str]) -> None:
-    from segment.analytics import Client
+    from segment.analytics import Client  # noqa: PLC0415 - one SDK a process
 
     client = Client(
         asked["key"],
@@ -26,7 +26,7 @@ def with_segment(asked: dict[str, Any], errors: list[str]) -> None:
 
 
 def with_rudder(asked: dict[str, Any], errors: list[str]) -> None:
-    from rudderstack.analytics.client import Client
+    from rudderstack.analytics.client import Client  # noqa: PLC0415 - one SDK a process
 
     client = Client(
         asked["key"],
@@ -52,7 +52,7 @@ def _speak_as_segment(client: Any, asked: dict[str, Any]) -> None:
 
 
 def with_posthog(asked: dict[str, Any], errors: list[str]) -> None:
-    from posthog import Posthog
+    from posthog import Posthog  # noqa: PLC0415 - one SDK a process
 
     client = Posthog(
         asked["key"],

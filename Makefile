@@ -38,11 +38,15 @@ up: setup ## Run the whole product on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run the tests on the embedded stack (TENURE_TEST_STACK chooses another)
 	$(PYTEST) tests/unit -q
-	$(PYTEST) tests/contracts tests/integration tests/security tests/e2e -q -m "not three_nodes"
+	$(PYTEST) tests/contracts tests/integration tests/security tests/clients tests/e2e -q -m "not three_nodes"
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need nothing
 	$(PYTEST) tests/unit -q
+
+.PHONY: test-clients
+test-clients: setup ## Run the SDKs of product backends, in Python and Node, against a running service
+	$(PYTEST) tests/clients -q
 
 .PHONY: test-kafka
 test-kafka: setup ## Run integration and e2e tests on real Apache Kafka, and the three-node test

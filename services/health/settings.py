@@ -16,6 +16,7 @@ from services.health.domain.signal.catalogue import Catalogue
 from services.health.domain.signal.mapping import SenderMapping
 from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
+from services.health.domain.usage.account_group import AccountGroups
 from shared.web.settings import ServiceSettings
 
 _PROFILES = Path(__file__).parent / "profiles"
@@ -53,6 +54,16 @@ class Settings(ServiceSettings):
     # The secrets of webhooks by mapping: {"stripe": "whsec_..."}; two, with a space between them,
     # while one is being replaced.
     health_webhook_secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    # Which types of group are accounts, the most wanted first; * is any other, if it is alone.
+    account_group_types: str = "company,account,organization,*"
+
+    # The most that a body of events may have, unpacked.
+    ingest_body_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+
+    @property
+    def account_groups(self) -> AccountGroups:
+        """Return the types of group that are accounts."""
+        return _account_groups(self.account_group_types)
 
 
 class SignalSettings(BaseSettings):
@@ -66,6 +77,12 @@ class SignalSettings(BaseSettings):
     mappings: Path | None = None
     # How many bands the pulse and the score may lie apart before it is a disagreement.
     disagreement_bands: int = Field(default=1, ge=0, le=2)
+
+
+@cache
+def _account_groups(types: str) -> AccountGroups:
+    named = (name.strip() for name in types.split(","))
+    return AccountGroups(tuple(name for name in named if name))
 
 
 @cache

@@ -18,7 +18,7 @@ from shared.observability.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
 _BASE = "https://tenure.io/problems/"
-_RETRY_SECONDS = 2
+RETRY_SECONDS = 2
 _log = get_logger(__name__)
 
 _CODES = {
@@ -113,7 +113,7 @@ def refused(request: Request, refusal: Refusal) -> JSONResponse:
     )
     wait = refusal.context.get("retry_after")
     if wait is None and refusal.kind in {Kind.UNAVAILABLE, Kind.RATE_LIMITED}:
-        wait = _RETRY_SECONDS
+        wait = RETRY_SECONDS
     if wait is not None:
         response.headers["Retry-After"] = str(math.ceil(wait))
     if refusal.kind is Kind.UNAUTHENTICATED:
@@ -154,7 +154,7 @@ def unavailable(request: Request) -> JSONResponse:
         code="unavailable",
         detail="The service cannot do this right now. Nothing was changed; try again.",
     )
-    response.headers["Retry-After"] = str(_RETRY_SECONDS)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 

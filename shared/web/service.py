@@ -6,6 +6,7 @@ again from what Postgres knows.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -74,7 +75,9 @@ class _Process:
         self.has_workers = settings.workers
         engine = create_engine(settings.database_url, schema=service.name)
         self.database = Database(engine, service=service.name, clock=clock)
-        self.producer = Producer(settings.kafka_bootstrap)
+        self.producer = Producer(
+            settings.kafka_bootstrap, max_unacknowledged=settings.max_unacknowledged_bytes
+        )
         self.cluster = Cluster(settings.kafka_bootstrap)
         self.relay = Relay(self.database, self.producer, self.cluster)
         self.consumers = list(self._make_consumers(service, settings))
@@ -197,6 +200,9 @@ def build_service(
         app.state.clock = process.clock
         app.state.settings = settings
         async with process.running():
+            # What is there now stays: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             log.info("service_started", port=settings.port)
             yield
 

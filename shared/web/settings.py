@@ -27,6 +27,8 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap: str = "localhost:9092"
     # How long a silent replica keeps its partitions, in seconds.
     kafka_session_seconds: float = Field(default=45.0, ge=3.0, le=300.0)
+    # Past so many bytes that wait for the broker, callers are told to come back (429).
+    max_unacknowledged_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     # False serves HTTP only, for replicas that answer requests and process nothing.
     workers: bool = True
     host: str = "127.0.0.1"

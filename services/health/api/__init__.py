@@ -3,6 +3,8 @@
 from services.health.api import (
     accounts,
     at_risk,
+    bulk,
+    captures,
     detector,
     disagreements,
     explain,
@@ -10,6 +12,7 @@ from services.health.api import (
     history,
     ingest,
     intake,
+    limits,
     metrics,
     monitoring,
     profiles,
@@ -22,6 +25,9 @@ from services.health.api import (
 
 ROUTERS = (
     ingest.router,
+    captures.router,
+    bulk.router,
+    limits.router,
     intake.router,
     accounts.router,
     health.router,

@@ -1,17 +1,19 @@
 """Reading bodies as product SDKs send them: raw, maybe gzip, whatever their label says."""
 
 import zlib
+from collections.abc import AsyncIterator, Iterator
 
 from starlette.requests import Request
 
 from shared.kernel.errors import Kind, Refusal
 
-LARGEST_BODY = 6 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
+_PIECE = 256 * 1024
+_MOST_DRAINED = 64 * 1024 * 1024
 
 
 class PayloadTooLarge(Refusal):
-    """The body is larger than 6 MiB when unpacked; send smaller batches."""
+    """The body is too large; send smaller batches."""
 
     kind = Kind.PAYLOAD_TOO_LARGE
 
@@ -23,29 +25,82 @@ class InvalidGzip(Refusal):
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body, unpacked as it streams in, never holding more than 6 MiB.
+    """Return the body, unpacked as it streams in, never holding more than it may have.
 
     Some SDKs label gzip as a form: the first bytes tell, not the header. Raises
     `PayloadTooLarge` and `InvalidGzip`.
     """
-    unpacker: zlib._Decompress | None = None
-    body = bytearray()
-    first = True
-    async for chunk in request.stream():
-        if first and chunk:
-            first = False
-            if chunk[:2] == _GZIP:
-                unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        body += _unpack(unpacker, chunk, LARGEST_BODY + 1 - len(body)) if unpacker else chunk
-        if len(body) > LARGEST_BODY:
-            raise PayloadTooLarge
-    if unpacker is not None and not unpacker.eof:
-        raise InvalidGzip("the gzip stream ends before its end")
-    return bytes(body)
+    largest: int = request.app.state.settings.ingest_body_bytes
+    chunks, size = [], 0
+    packed = request.stream()
+    async for piece in _unpacked(packed, request.headers.get("content-encoding", "")):
+        size += len(piece)
+        if size > largest:
+            await _drain(packed)
+            raise PayloadTooLarge(f"A body may have {largest} bytes when unpacked.")
+        chunks.append(piece)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _unpack(unpacker: "zlib._Decompress", chunk: bytes, most: int) -> bytes:
-    try:
-        return unpacker.decompress(chunk, most)
-    except zlib.error as error:
-        raise InvalidGzip(f"the gzip stream is damaged: {error}") from None
+def stream_body(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body in pieces, unpacked. Raises `InvalidGzip`."""
+    return _unpacked(request.stream(), request.headers.get("content-encoding", ""))
+
+
+async def _unpacked(packed: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
+    unpacker: _Unpacker | None = None
+    is_first = True
+    async for chunk in packed:
+        if not chunk:
+            continue
+        if is_first:
+            is_first = False
+            unpacker = _unpacker(encoding, chunk)
+        if unpacker is None:
+            yield chunk
+        else:
+            for piece in unpacker.unpack(chunk):
+                yield piece
+    if unpacker is not None:
+        unpacker.finish()
+
+
+class _Unpacker:
+    """Unpacks gzip (of any number of members) or zlib, piece by piece."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._stream = zlib.decompressobj(window)
+
+    def unpack(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what a chunk holds, in pieces of bounded size."""
+        while chunk:
+            if self._stream.eof:
+                self._stream = zlib.decompressobj(self._window)
+            try:
+                piece = self._stream.decompress(chunk, _PIECE)
+            except zlib.error as error:
+                raise InvalidGzip(f"the gzip stream is damaged: {error}") from None
+            chunk = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+            if piece:
+                yield piece
+
+    def finish(self) -> None:
+        """Raise `InvalidGzip` when something is missing at the end."""
+        if not self._stream.eof:
+            raise InvalidGzip("the gzip stream ends before its end")
+
+
+def _unpacker(encoding: str, first: bytes) -> _Unpacker | None:
+    if first[:2] == _GZIP:
+        return _Unpacker(zlib.MAX_WBITS | 16)
+    return _Unpacker(zlib.MAX_WBITS) if encoding.strip().lower() == "deflate" else None
+
+
+async def _drain(packed: AsyncIterator[bytes]) -> None:
+    """Read on, up to a bound: a client that is still sending would not see the answer."""
+    drained = 0
+    async for chunk in packed:
+        drained += len(chunk)
+        if drained > _MOST_DRAINED:
+            return

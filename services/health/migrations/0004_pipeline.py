@@ -5,7 +5,7 @@ from alembic import op
 from shared.db.plumbing import create
 
 revision = "health_0004"
-down_revision = "health_0002"
+down_revision = "health_0003"
 branch_labels = None
 depends_on = None
 

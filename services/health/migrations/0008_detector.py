@@ -8,7 +8,7 @@ from alembic import op
 from shared.db.plumbing import create
 
 revision = "health_0008"
-down_revision = "health_0005"
+down_revision = "health_0007"
 branch_labels = None
 depends_on = None
 

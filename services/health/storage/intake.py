@@ -1,12 +1,20 @@
 """What could not be counted: rejected events, and events nobody knows the account of."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping
+from shared.db.transaction import Row, Transaction
 
-from shared.db.transaction import Transaction
+_REJECTIONS_WANTED = (
+    "(CAST(:source AS text) IS NULL OR source = :source) "
+    "AND (CAST(:code AS text) IS NULL OR code = :code) "
+    "AND (CAST(:since AS timestamptz) IS NULL OR received_at >= :since) "
+)
+_WAITING_WANTED = (
+    "(CAST(:source AS text) IS NULL OR source = :source) "
+    "AND (CAST(:user_id AS text) IS NULL OR user_id = :user_id) "
+)
 
 
 class Rejection(NamedTuple):
@@ -20,54 +28,109 @@ class Rejection(NamedTuple):
     received_at: datetime
 
 
+class Waiting(NamedTuple):
+    """An event that waits for somebody to say whose it is."""
+
+    source: str
+    event_id: str
+    user_id: str | None
+    event: dict[str, Any]
+
+
+class Membership(NamedTuple):
+    """A user who belongs to an account."""
+
+    account_id: str
+    user_id: str
+
+
+class Wanted(NamedTuple):
+    """Which rejections are asked for; None asks for any."""
+
+    source: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+
+
 async def add_rejections(tx: Transaction, rejections: Sequence[Rejection]) -> None:
     """Keep rejections; the same event refused again is one rejection."""
     await tx.execute_many(
         "INSERT INTO rejections (source, event_id, code, message, raw, received_at) "
         "VALUES (:source, :event_id, :code, :message, :raw, :received_at) ON CONFLICT DO NOTHING",
-        [rejection._asdict() for rejection in rejections],
+        [each._asdict() for each in sorted(rejections, key=_one_order)],
     )
 
 
 async def rejections(
-    tx: Transaction, *, before: int | None, limit: int, source: str | None
-) -> Sequence[RowMapping]:
+    tx: Transaction, *, before: int | None, limit: int, wanted: Wanted
+) -> Sequence[Row]:
     """Return rejections, newest first."""
     return await tx.fetch_all(
-        "SELECT * FROM rejections WHERE (CAST(:before AS bigint) IS NULL OR id < :before) "
-        "AND (CAST(:source AS text) IS NULL OR source = :source) ORDER BY id DESC LIMIT :limit",
+        "SELECT * FROM rejections WHERE (CAST(:before AS bigint) IS NULL OR id < :before) AND "
+        f"{_REJECTIONS_WANTED} ORDER BY id DESC LIMIT :limit",
         before=before,
         limit=limit,
-        source=source,
+        **wanted._asdict(),
     )
 
 
-async def add_unattributed(
-    tx: Transaction, source: str, event_id: str, user_id: str | None, event: dict[str, Any]
-) -> None:
-    """Keep an event whose account is not known."""
-    await tx.execute(
+async def count_rejections(tx: Transaction, wanted: Wanted) -> Sequence[Row]:
+    """Return how many rejections there are of each source and code, the most first."""
+    return await tx.fetch_all(
+        "SELECT source, code, count(*) AS events, max(received_at) AS last_received_at "
+        f"FROM rejections WHERE {_REJECTIONS_WANTED} GROUP BY source, code "
+        "ORDER BY events DESC, source, code",
+        **wanted._asdict(),
+    )
+
+
+async def add_unattributed(tx: Transaction, waiting: Sequence[Waiting]) -> None:
+    """Keep events whose account is not known; one that waits already stays as it is."""
+    await tx.execute_many(
         "INSERT INTO unattributed (source, event_id, user_id, event, received_at) "
         "VALUES (:source, :event_id, :user_id, :event, :now) ON CONFLICT DO NOTHING",
-        source=source,
-        event_id=event_id,
-        user_id=user_id,
-        event=event,
-        now=tx.now,
+        [{**each._asdict(), "now": tx.now} for each in sorted(waiting, key=_one_order)],
     )
 
 
 async def unattributed(
-    tx: Transaction, *, before: int | None, limit: int, user_id: str | None = None
-) -> Sequence[RowMapping]:
+    tx: Transaction,
+    *,
+    limit: int,
+    before: int | None = None,
+    user_id: str | None = None,
+    source: str | None = None,
+) -> Sequence[Row]:
     """Return events without an account, newest first."""
     return await tx.fetch_all(
-        "SELECT * FROM unattributed WHERE (CAST(:before AS bigint) IS NULL OR id < :before) "
-        "AND (CAST(:user_id AS text) IS NULL OR user_id = :user_id) ORDER BY id DESC LIMIT :limit",
+        "SELECT * FROM unattributed WHERE (CAST(:before AS bigint) IS NULL OR id < :before) AND "
+        f"{_WAITING_WANTED} ORDER BY id DESC LIMIT :limit",
         before=before,
         limit=limit,
         user_id=user_id,
+        source=source,
     )
+
+
+async def waiting(tx: Transaction, ids: Sequence[int]) -> Sequence[Row]:
+    """Return the events of these ids that still wait."""
+    return await tx.fetch_all(
+        "SELECT * FROM unattributed WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id",
+        ids=list(ids),
+    )
+
+
+async def count_unattributed(
+    tx: Transaction, *, user_id: str | None, source: str | None
+) -> Mapping[str, Any]:
+    """Return how many events wait, of how many users, and since when."""
+    row = await tx.fetch_one(
+        "SELECT count(*) AS events, count(DISTINCT user_id) AS users, "
+        f"min(received_at) AS oldest_at FROM unattributed WHERE {_WAITING_WANTED}",
+        user_id=user_id,
+        source=source,
+    )
+    return dict(row) if row else {"events": 0, "users": 0, "oldest_at": None}
 
 
 async def remove_unattributed(tx: Transaction, ids: Sequence[int]) -> None:
@@ -77,22 +140,30 @@ async def remove_unattributed(tx: Transaction, ids: Sequence[int]) -> None:
     )
 
 
-async def join(tx: Transaction, account_id: str, user_id: str) -> None:
-    """Remember that a user belongs to an account."""
-    await tx.execute(
+async def join_all(tx: Transaction, memberships: Collection[Membership]) -> None:
+    """Remember that users belong to accounts."""
+    await tx.execute_many(
         "INSERT INTO memberships (account_id, user_id, since) VALUES (:account_id, :user_id, :now) "
         "ON CONFLICT DO NOTHING",
-        account_id=account_id,
-        user_id=user_id,
-        now=tx.now,
+        [{**each._asdict(), "now": tx.now} for each in sorted(memberships)],
     )
 
 
-async def only_accounts(tx: Transaction, user_ids: Sequence[str]) -> dict[str, str]:
-    """Return the account of each user who belongs to exactly one."""
+async def accounts_of(tx: Transaction, user_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Return the accounts that users belong to; who belongs to none is left out."""
+    if not user_ids:
+        return {}
     rows = await tx.fetch_all(
-        "SELECT user_id, min(account_id) AS account_id FROM memberships "
-        "WHERE user_id = ANY(CAST(:user_ids AS text[])) GROUP BY user_id HAVING count(*) = 1",
+        "SELECT user_id, account_id FROM memberships "
+        "WHERE user_id = ANY(CAST(:user_ids AS text[]))",
         user_ids=list(user_ids),
     )
-    return {row["user_id"]: row["account_id"] for row in rows}
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["user_id"], set()).add(row["account_id"])
+    return found
+
+
+def _one_order(event: Rejection | Waiting) -> tuple[str, bool, str]:
+    """Return the order in which rows are taken, so that requests never wait in a circle."""
+    return event.source, event.event_id is None, event.event_id or ""

@@ -1,46 +1,72 @@
 """Take in what product backends send: durable before it is answered, nothing dropped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from services.health.domain.usage.event import Call, GroupCall, IdentifyCall, UsageEvent
-from services.health.storage import intake
-from services.health.storage.intake import Rejection
-from shared.bus.producer import Message, Producer
-from shared.bus.topics import USAGE_TOPIC
+from services.health.domain.usage.event import (
+    BACKFILL_AFTER,
+    AliasCall,
+    Call,
+    GroupCall,
+    IdentifyCall,
+    NoUse,
+    UsageEvent,
+)
+from services.health.storage import aliases, intake
+from services.health.storage.aliases import Alias
+from services.health.storage.intake import Membership, Rejection, Waiting
+from shared.bus.packing import Packer, Value
 from shared.contracts.event import Event
 from shared.contracts.health import GroupIdentified
 from shared.db import inbox
-from shared.db.transaction import Database, Transaction
+from shared.db.transaction import Database, Row, Transaction
 from shared.kernel.failpoints import reach
 
-_RECORD_BYTES = 256 * 1024
-_HEADERS = (("content-type", b"application/cloudevents-batch+json"),)
+USAGE_HEADERS = (("content-type", b"application/cloudevents-batch+json"),)
+_ATTRIBUTED_AT_ONCE = 10_000
 
 
 @dataclass(slots=True)
 class Intake:
-    """What one request holds, read and sorted."""
+    """What one request holds, read and sorted.
 
+    ``plain`` are usage events whose account is known, encoded as they travel.
+    """
+
+    plain: list[Value] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
 
     @property
     def usage(self) -> list[UsageEvent]:
-        """The usage events, with and without an account."""
+        """The usage events that are not plain, with and without an account."""
         return [call for call in self.calls if isinstance(call, UsageEvent)]
+
+    @property
+    def ignored(self) -> int:
+        """How many calls say nothing about customers."""
+        return sum(isinstance(call, NoUse) for call in self.calls)
+
+    @property
+    def accepted(self) -> int:
+        """How many calls are taken in."""
+        return len(self.plain) + len(self.calls) - self.ignored
 
     @property
     def is_only_usage(self) -> bool:
         """Whether every call is a usage event whose account is known, so Kafka is enough."""
         return not self.rejections and all(
-            isinstance(call, UsageEvent) and call.account_id is not None for call in self.calls
+            isinstance(call, NoUse)
+            or (isinstance(call, UsageEvent) and call.account_id is not None)
+            for call in self.calls
         )
 
 
-async def take_in(database: Database, producer: Producer, received: Intake) -> None:
+async def take_in(database: Database, packer: Packer, received: Intake) -> None:
     """Make a request's calls durable: in Postgres what is no usage, in Kafka what is.
 
     When either fails the whole request is to be sent again; ids keep it from counting twice.
@@ -51,44 +77,68 @@ async def take_in(database: Database, producer: Producer, received: Intake) -> N
         async with database.transaction() as tx:
             usage = await _save(tx, received)
     reach("intake.saved")
-    await publish(producer, usage)
+    await packer.send(received.plain + values_of(usage) if usage else received.plain)
 
 
-async def publish(producer: Producer, usage: Sequence[UsageEvent]) -> None:
-    """Send usage events to the usage topic, many to a record, and wait for all in-sync replicas."""
-    answers = await producer.send_all(list(_messages(usage))) if usage else []
-    for refusal in answers:
-        if refusal is not None:
-            raise refusal
+def values_of(usage: Sequence[UsageEvent]) -> list[Value]:
+    """Return usage events as they travel, by account."""
+    return [(str(event.account_id), msgspec.json.encode(event.to_cloudevent())) for event in usage]
 
 
-async def attribute(tx: Transaction, producer: Producer, user_id: str, account_id: str) -> int:
+async def attribute_user(tx: Transaction, packer: Packer, user_id: str, account_id: str) -> int:
     """Say whose user it is: its waiting events are counted for the account; return how many."""
-    await intake.join(tx, account_id, user_id)
-    rows = await intake.unattributed(tx, before=None, limit=10_000, user_id=user_id)
-    events = [
-        msgspec.convert({**row["event"], "account_id": account_id}, UsageEvent) for row in rows
-    ]
-    await publish(producer, events)
+    await intake.join_all(tx, {Membership(account_id, user_id)})
+    rows = await intake.unattributed(tx, limit=_ATTRIBUTED_AT_ONCE, user_id=user_id)
+    return await _attribute(tx, packer, rows, account_id)
+
+
+async def attribute_events(
+    tx: Transaction, packer: Packer, ids: Sequence[int], account_id: str
+) -> int:
+    """Say whose events these are, and nothing about their users; return how many waited."""
+    rows = await intake.waiting(tx, ids)
+    return await _attribute(tx, packer, rows, account_id)
+
+
+async def _attribute(tx: Transaction, packer: Packer, rows: Sequence[Row], account_id: str) -> int:
+    """Send waiting events on, then forget them; sent twice by a crash in between, they count once.
+
+    They may have waited past the time for which ids are remembered; then they are history.
+    """
+    events = [_attributed(row["event"], account_id, tx.now) for row in rows]
+    await packer.send(values_of(events))
+    reach("intake.attributed")
     await intake.remove_unattributed(tx, [row["id"] for row in rows])
     return len(events)
 
 
+def _attributed(event: Mapping[str, Any], account_id: str, now: datetime) -> UsageEvent:
+    found = msgspec.convert({**event, "account_id": account_id}, UsageEvent)
+    is_backfill = found.is_backfill or now - found.time > BACKFILL_AFTER
+    return replace(found, is_backfill=is_backfill)
+
+
 async def _save(tx: Transaction, received: Intake) -> list[UsageEvent]:
     await intake.add_rejections(tx, received.rejections)
+    # Before usage is resolved: a batch may say who belongs where after saying what they did.
+    await intake.join_all(tx, {each for call in received.calls for each in _memberships(call)})
+    await aliases.add_all(tx, {each for call in received.calls for each in _aliases(call)})
     for call in received.calls:
-        if isinstance(call, GroupCall):
-            await _identify_group(tx, call)
-        elif isinstance(call, IdentifyCall) and call.account_id is not None:
-            await intake.join(tx, call.account_id, call.user_id)
+        if isinstance(call, GroupCall) and await _is_new(tx, call):
+            tx.emit(GroupIdentified(account_id=call.account_id, traits=call.traits))
     return await _resolve(tx, received.usage)
 
 
-async def _identify_group(tx: Transaction, call: GroupCall) -> None:
-    if call.user_id is not None:
-        await intake.join(tx, call.account_id, call.user_id)
-    if await _is_new(tx, call):
-        tx.emit(GroupIdentified(account_id=call.account_id, traits=call.traits))
+def _memberships(call: Call) -> Iterator[Membership]:
+    if isinstance(call, (GroupCall, IdentifyCall)) and call.account_id and call.user_id:
+        yield Membership(call.account_id, call.user_id)
+
+
+def _aliases(call: Call) -> Iterator[Alias]:
+    if not isinstance(call, (AliasCall, IdentifyCall)) or call.previous_id is None:
+        return
+    if call.previous_id != call.user_id:
+        yield Alias(call.previous_id, call.user_id, call.source)
 
 
 async def _is_new(tx: Transaction, call: GroupCall) -> bool:
@@ -102,40 +152,32 @@ async def _is_new(tx: Transaction, call: GroupCall) -> bool:
 async def _resolve(tx: Transaction, usage: Sequence[UsageEvent]) -> list[UsageEvent]:
     """Give each event its user's only account; keep those that have none for later."""
     nameless = [event for event in usage if event.account_id is None]
-    users = {event.user_id for event in nameless if event.user_id is not None}
-    accounts = await intake.only_accounts(tx, sorted(users)) if users else {}
+    accounts = await _accounts_of(tx, {event.user_id for event in nameless if event.user_id})
     resolved = [event for event in usage if event.account_id is not None]
+    waiting: list[Waiting] = []
     for event in nameless:
         account_id = accounts.get(event.user_id or "")
         if account_id is not None:
             resolved.append(replace(event, account_id=account_id))
         else:
-            await intake.add_unattributed(
-                tx, event.source, event.id, event.user_id, msgspec.to_builtins(event)
-            )
+            kept = msgspec.to_builtins(event)
+            waiting.append(Waiting(event.source, event.id, event.user_id, kept))
+    await intake.add_unattributed(tx, waiting)
     return resolved
 
 
-def _messages(usage: Sequence[UsageEvent]) -> Iterator[Message]:
-    """Pack the events of each account into records of up to 256 KiB."""
-    by_account: dict[str, list[bytes]] = {}
-    for event in usage:
-        encoded = msgspec.json.encode(event.to_cloudevent())
-        by_account.setdefault(str(event.account_id), []).append(encoded)
-    for account_id, events in by_account.items():
-        for chunk in _chunks(events):
-            value = b"[" + b",".join(chunk) + b"]"
-            yield Message(USAGE_TOPIC, account_id.encode(), value, _HEADERS)
+async def _accounts_of(tx: Transaction, users: set[str]) -> Mapping[str, str]:
+    """Return each user's only account: their own, or else that of the ids they are known by.
 
-
-def _chunks(events: Sequence[bytes]) -> Iterator[list[bytes]]:
-    chunk: list[bytes] = []
-    size = 0
-    for event in events:
-        if chunk and size + len(event) > _RECORD_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(event)
-        size += len(event)
-    if chunk:
-        yield chunk
+    A user with several accounts has no only one, whatever their other ids say.
+    """
+    if not users:
+        return {}
+    own = await intake.accounts_of(tx, sorted(users))
+    others = await aliases.of(tx, sorted(users - own.keys()))
+    names_of_all = {name for names in others.values() for name in names}
+    theirs = await intake.accounts_of(tx, sorted(names_of_all))
+    found = dict(own)
+    for user, names in others.items():
+        found[user] = {account for name in names for account in theirs.get(name, ())}
+    return {user: next(iter(each)) for user, each in found.items() if len(each) == 1}

@@ -1,7 +1,7 @@
 """A usage event: something a user did in the product, at an event time.
 
-Product backends say it as Segment-shaped messages or as CloudEvents; both become a `UsageEvent`,
-or a `Rejection` that says what is wrong and what to do.
+Product backends say it as Segment-shaped messages, as PostHog captures or as CloudEvents; each
+becomes a `Call`, or an `InvalidEvent` that says what is wrong and what to do.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.health.domain.usage.account_group import DEFAULT_GROUPS, AccountGroups
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import is_account_id
 
-_MOST_AHEAD = timedelta(hours=24)
-_MOST_BEHIND = timedelta(days=3660)
-_ACCOUNT_PROPERTIES = ("groupId", "account_id", "company_id")
-_LONGEST_NAME = 200
-_LONGEST_ID = 256
-_DEEPEST = 100
+MOST_AHEAD = timedelta(hours=24)
+MOST_BEHIND = timedelta(days=3660)
+BACKFILL_AFTER = timedelta(days=7)
+"""An event older than this is history: counted, but it moves no clock and fires no alert."""
+
+LONGEST_NAME = 200
+LONGEST_ID = 256
+DEEPEST = 100
+_LARGEST_NUMBER = 2**63
+_FAR = timedelta(days=366_000)
 
 
 class InvalidEvent(Invalid):
@@ -30,7 +35,10 @@ class InvalidEvent(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class UsageEvent:
-    """One use of the product. ``account_id`` is None while nobody knows whose it is."""
+    """One use of the product. ``account_id`` is None while nobody knows whose it is.
+
+    ``is_backfill``: it is history, and says nothing about how far time has come.
+    """
 
     id: str
     source: str
@@ -39,10 +47,11 @@ class UsageEvent:
     account_id: str | None
     user_id: str | None
     properties: Mapping[str, Any]
+    is_backfill: bool = False
 
     def to_cloudevent(self) -> dict[str, Any]:
         """Return the form in which it travels on the usage topic."""
-        return {
+        event = {
             "specversion": "1.0",
             "id": self.id,
             "source": self.source,
@@ -51,6 +60,7 @@ class UsageEvent:
             "time": self.time.isoformat().replace("+00:00", "Z"),
             "data": {"user_id": self.user_id, "properties": self.properties},
         }
+        return {**event, "backfill": True} if self.is_backfill else event
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +76,52 @@ class GroupCall:
 
 @dataclass(frozen=True, slots=True)
 class IdentifyCall:
-    """A product backend named a user and, perhaps, the account they belong to."""
+    """A product backend named a user and, perhaps, the account they belong to.
+
+    ``previous_id`` is who the user was before anybody knew their name.
+    """
 
     id: str
     source: str
     user_id: str
     account_id: str | None
+    previous_id: str | None = None
 
 
-Call = UsageEvent | GroupCall | IdentifyCall
+@dataclass(frozen=True, slots=True)
+class AliasCall:
+    """A product backend says that two user ids are one person."""
+
+    id: str
+    source: str
+    previous_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoUse:
+    """What an SDK says about itself: nobody used the product. It is counted as ignored."""
+
+    id: str
+    source: str
+    name: str
+
+
+Call = UsageEvent | GroupCall | IdentifyCall | AliasCall | NoUse
 
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """How a batch came in: from which source, when, and when its sender says it was sent."""
+    """How a batch came in: from which source, when, and when its sender says it was sent.
+
+    ``groups`` tells which kind of group is an account; ``is_history`` that all of it is history.
+    """
 
     source: str
     received_at: datetime
     sent_at: datetime | None = None
+    groups: AccountGroups = DEFAULT_GROUPS
+    is_history: bool = False
 
     def event_time(self, timestamp: object) -> datetime:
         """Return when an event happened, by our clock.
@@ -99,35 +137,26 @@ class Reception:
         time = self._corrected(read_time(timestamp))
         if is_too_old(time, self.received_at):
             raise InvalidEvent("invalid_timestamp", f"{time.isoformat()} is over ten years ago.")
-        return self.received_at if time - self.received_at > _MOST_AHEAD else time
+        return self.received_at if time - self.received_at > MOST_AHEAD else time
+
+    def is_backfill(self, time: datetime) -> bool:
+        """Tell whether an event of this time, by our clock, is history."""
+        return self.is_history or self.received_at - time > BACKFILL_AFTER
+
+    @property
+    def skew(self) -> timedelta:
+        """How much is to be added to the sender's times."""
+        if self.sent_at is None:
+            return timedelta(0)
+        skew = self.received_at - self.sent_at
+        # A sender whose clock is thousands of years wrong would take every time out of range.
+        return skew if abs(skew) < _FAR else timedelta(0)
 
     def _corrected(self, time: datetime) -> datetime:
-        if self.sent_at is None:
-            return time
         try:
-            return self.received_at - (self.sent_at - time)
-        except OverflowError:  # a sender whose clock is thousands of years wrong
+            return time + self.skew
+        except OverflowError:
             return time
-
-
-def read_message(message: object, reception: Reception) -> Call:
-    """Read a Segment-shaped message. Raises `InvalidEvent` with a code and what to do."""
-    if not isinstance(message, dict):
-        raise InvalidEvent("not_an_object", "Each message of a batch is a JSON object.")
-    kind = message.get("type")
-    if kind == "track":
-        return _read_usage(message, reception, _text(message, "event"))
-    if kind in {"page", "screen"}:
-        name = message.get("name") or message.get("category") or kind
-        return _read_usage(message, reception, f"Viewed {name}")
-    if kind == "group":
-        return _read_group(message, reception)
-    if kind == "identify":
-        return _read_identify(message, reception)
-    raise InvalidEvent(
-        "unsupported_type",
-        f"type {kind!r} is not one of track, page, screen, group, identify.",
-    )
 
 
 def read_cloudevent(event: object, reception: Reception) -> UsageEvent:
@@ -142,37 +171,39 @@ def read_cloudevent(event: object, reception: Reception) -> UsageEvent:
     data = event.get("data")
     data = data if isinstance(data, dict) else {}
     properties = data.get("properties")
+    time = reception.event_time(event.get("time"))
     return UsageEvent(
-        id=_text(event, "id", longest=_LONGEST_ID),
-        source=_text(event, "source", longest=_LONGEST_ID),
-        name=_text(event, "type"),
-        time=reception.event_time(event.get("time")),
+        id=text(event, "id", longest=LONGEST_ID),
+        source=text(event, "source", longest=LONGEST_ID),
+        name=text(event, "type"),
+        time=time,
         account_id=subject,
-        user_id=_user(data, "user_id", "userId"),
+        user_id=user(data, "user_id", "userId"),
         properties=properties if isinstance(properties, dict) else {},
+        is_backfill=event.get("backfill") in (True, "true") or reception.is_backfill(time),
     )
 
 
 def check_storable(message: object) -> None:
     """Raise `InvalidEvent` for what could not be kept or sent on: endless nesting, and NULs."""
     level = [message]
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST):
         if any(isinstance(part, str) and "\x00" in part for part in level):
             raise InvalidEvent("invalid_text", "The event holds NUL characters; remove them.")
         level = [inner for part in level for inner in _inside(part)]
         if not level:
             return
-    raise InvalidEvent("too_deep", f"The event is nested deeper than {_DEEPEST} levels.")
+    raise InvalidEvent("too_deep", f"The event is nested deeper than {DEEPEST} levels.")
 
 
 def is_too_old(time: datetime, now: datetime) -> bool:
     """Tell whether a time is so long ago that it is a mistake."""
-    return now - time > _MOST_BEHIND
+    return now - time > MOST_BEHIND
 
 
 def oldest_at(now: datetime) -> datetime:
     """Return the earliest time that is no mistake."""
-    return now - _MOST_BEHIND
+    return now - MOST_BEHIND
 
 
 def read_time(value: object) -> datetime:
@@ -181,104 +212,57 @@ def read_time(value: object) -> datetime:
         time = datetime.fromisoformat(str(value))
     except ValueError:
         raise InvalidEvent(
-            "invalid_timestamp", f"{value!r} is not an RFC 3339 time like 2026-01-31T12:00:00Z."
+            "invalid_timestamp",
+            f"{shown(value)} is not an RFC 3339 time like 2026-01-31T12:00:00Z.",
         ) from None
     try:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
-        raise InvalidEvent("invalid_timestamp", f"{value!r} is out of range.") from None
+        raise InvalidEvent("invalid_timestamp", f"{shown(value)} is out of range.") from None
+
+
+def text(message: Mapping[str, Any], name: str, *, longest: int = LONGEST_NAME) -> str:
+    """Return a text that must be there and not be empty. Raises `InvalidEvent`."""
+    value = message.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidEvent(f"missing_{name}", f"{name} must be a text that is not empty.")
+    return short(value, name, longest=longest)
+
+
+def user(message: Mapping[str, Any], *names: str) -> str | None:
+    """Return the first user id among the named members; a number counts as its digits."""
+    for name in names:
+        value = as_id(message.get(name))
+        if value is not None:
+            return short(value, name, longest=LONGEST_ID)
+    return None
+
+
+def as_id(value: object) -> str | None:
+    """Return an id as text: many backends send the number their database gave."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER:
+        return str(value)
+    return None
+
+
+def shown(value: object) -> str:
+    """Return how a value is shown to who sent it, however large it is."""
+    is_plain = value is None or isinstance(value, (str, float, bool)) or as_id(value) is not None
+    return repr(value)[:80] if is_plain else f"this {type(value).__name__}"
+
+
+def short(value: str, name: str, *, longest: int = LONGEST_NAME) -> str:
+    """Return a text that is neither too long nor unprintable. Raises `InvalidEvent`."""
+    if len(value) > longest:
+        raise InvalidEvent(f"invalid_{name}", f"{name} is longer than {longest} characters.")
+    if "\x00" in value or not value.isprintable():
+        raise InvalidEvent(f"invalid_{name}", f"{name} holds characters that cannot be printed.")
+    return value
 
 
 def _inside(part: object) -> Iterable[object]:
     if isinstance(part, dict):
         return [*part, *part.values()]
     return part if isinstance(part, list) else ()
-
-
-def _read_usage(message: Mapping[str, Any], reception: Reception, name: str) -> UsageEvent:
-    properties = message.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
-    return UsageEvent(
-        id=_message_id(message),
-        source=reception.source,
-        name=_short(name, "event"),
-        time=reception.event_time(message.get("timestamp")),
-        account_id=_account(message, properties),
-        user_id=_user(message, "userId", "anonymousId"),
-        properties=properties,
-    )
-
-
-def _read_group(message: Mapping[str, Any], reception: Reception) -> GroupCall:
-    account_id = message.get("groupId")
-    if not is_account_id(account_id):
-        raise InvalidEvent("missing_account", "group needs a groupId: the id of the account.")
-    traits = message.get("traits")
-    return GroupCall(
-        id=_message_id(message),
-        source=reception.source,
-        account_id=str(account_id),
-        user_id=_user(message, "userId"),
-        traits=traits if isinstance(traits, dict) else {},
-    )
-
-
-def _read_identify(message: Mapping[str, Any], reception: Reception) -> IdentifyCall:
-    user_id = _user(message, "userId", "anonymousId")
-    if user_id is None:
-        raise InvalidEvent("missing_user", "identify needs a userId.")
-    traits = message.get("traits")
-    account_id = _account(message, traits if isinstance(traits, dict) else {})
-    return IdentifyCall(_message_id(message), reception.source, user_id, account_id)
-
-
-def _account(message: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
-    context = message.get("context")
-    groups = properties.get("$groups")
-    candidates = [
-        context.get("groupId") if isinstance(context, dict) else None,
-        message.get("groupId"),
-        *(properties.get(name) for name in _ACCOUNT_PROPERTIES),
-        *(groups.values() if isinstance(groups, dict) else ()),
-    ]
-    given = [candidate for candidate in candidates if candidate is not None]
-    if not given:
-        return None
-    if not is_account_id(given[0]):
-        raise InvalidEvent(
-            "invalid_account",
-            f"{str(given[0])[:80]!r} cannot be an account id: up to 128 letters, digits and "
-            "._:@+- beginning with a letter or digit.",
-        )
-    return str(given[0])
-
-
-def _message_id(message: Mapping[str, Any]) -> str:
-    if not message.get("messageId"):
-        raise InvalidEvent(
-            "missing_id", "Set messageId, unique per event and the same when it is sent again."
-        )
-    return _text(message, "messageId", longest=_LONGEST_ID)
-
-
-def _user(message: Mapping[str, Any], *names: str) -> str | None:
-    for name in names:
-        value = message.get(name)
-        if isinstance(value, (str, int)) and value != "":
-            return _short(str(value), name, longest=_LONGEST_ID)
-    return None
-
-
-def _text(message: Mapping[str, Any], name: str, *, longest: int = _LONGEST_NAME) -> str:
-    value = message.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidEvent(f"missing_{name}", f"{name} must be a text that is not empty.")
-    return _short(value, name, longest=longest)
-
-
-def _short(value: str, name: str, *, longest: int = _LONGEST_NAME) -> str:
-    if len(value) > longest:
-        raise InvalidEvent(f"invalid_{name}", f"{name} is longer than {longest} characters.")
-    if "\x00" in value or not value.isprintable():
-        raise InvalidEvent(f"invalid_{name}", f"{name} holds characters that cannot be printed.")
-    return value

@@ -1,0 +1,152 @@
+"""Sorting what a request holds: what counts, what is refused, and how that is answered."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from fastapi import Request, Response
+
+from services.health.api.body import PayloadTooLarge
+from services.health.api.plain import LARGEST_EVENT, SURELY_FLAT, take_plain
+from services.health.api.reception import InvalidEvents, InvalidJson, is_strict, packer_of
+from services.health.domain.usage.event import (
+    LONGEST_ID,
+    Call,
+    InvalidEvent,
+    Reception,
+    check_storable,
+)
+from services.health.domain.usage.segment import read_message
+from services.health.storage.intake import Rejection
+from services.health.usecases.intake import Intake, take_in
+from shared.observability.metrics import INGEST_EVENTS
+
+MOST_EVENTS = 10_000
+_ACCEPTED, _REJECTED, _IGNORED = (
+    INGEST_EVENTS.labels(outcome) for outcome in ("accepted", "rejected", "ignored")
+)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+Read = Callable[[object, Reception], Call]
+Refused = tuple[int, bytes, InvalidEvent]
+
+
+async def receive(
+    request: Request, raws: Sequence[msgspec.Raw], reception: Reception, read: Read
+) -> Response:
+    """Take in a request's events and answer. Raises `InvalidEvents` in strict mode."""
+    if len(raws) > MOST_EVENTS:
+        raise PayloadTooLarge(f"The batch has {len(raws)} events; {MOST_EVENTS} are the most.")
+    received, refused = sort(raws, reception, read, may_be_plain=read is read_message)
+    if refused and is_strict(request):
+        raise InvalidEvents(errors=[error_of(*each) for each in refused])
+    await keep(request, received)
+    return _answer(received)
+
+
+def sort(
+    raws: Sequence[msgspec.Raw], reception: Reception, read: Read, *, may_be_plain: bool
+) -> tuple[Intake, list[Refused]]:
+    """Read events; return what they hold, and with their places those that are refused.
+
+    ``may_be_plain``: they may be Segment's messages, most of which the fast road takes.
+    """
+    received = Intake()
+    refused: list[Refused] = []
+    places: Iterable[int] = range(len(raws))
+    if may_be_plain:
+        received.plain, places = take_plain(raws, reception)
+    for place in places:
+        raw = bytes(raws[place])
+        try:
+            received.calls.append(_read(raw, reception, read))
+        except InvalidEvent as error:
+            refused.append((place, raw, error))
+    received.rejections = [rejection(raw, error, reception) for _, raw, error in refused]
+    return received, refused
+
+
+async def keep(request: Request, received: Intake) -> None:
+    """Make what was sorted durable, and count it."""
+    await take_in(request.app.state.database, packer_of(request), received)
+    _ACCEPTED.inc(received.accepted)
+    _REJECTED.inc(len(received.rejections))
+    _IGNORED.inc(received.ignored)
+
+
+def error_of(index: int, _raw: bytes, error: InvalidEvent) -> dict[str, Any]:
+    """Return how strict mode names a refused event."""
+    return {"index": index, "code": error.reason, "message": error.detail}
+
+
+def rejection(raw: bytes, error: InvalidEvent, reception: Reception) -> Rejection:
+    """Return a refused event as it is kept."""
+    message = _decoded_or_none(raw)
+    return Rejection(
+        source=_source_of(message, reception),
+        event_id=_id_of(message),
+        code=error.reason,
+        message=error.detail,
+        raw=raw[:LARGEST_EVENT].decode("utf-8", "replace").replace("\x00", ""),
+        received_at=reception.received_at,
+    )
+
+
+def decode(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """Decode a body. Raises `InvalidJson`, which says what is wrong with it."""
+    try:
+        return decoder.decode(raw)
+    except UNREADABLE as error:
+        raise InvalidJson(f"The body cannot be read: {error}.") from None
+
+
+def encode(message: object) -> msgspec.Raw:
+    """Encode what was decoded before. Raises `InvalidJson`."""
+    try:
+        return msgspec.Raw(msgspec.json.encode(message))
+    except RecursionError as error:
+        raise InvalidJson(f"The body cannot be read: {error}.") from None
+
+
+def _answer(received: Intake) -> Response:
+    ignored = f',"ignored":{received.ignored}' if received.ignored else ""
+    rejected = len(received.rejections)
+    return Response(
+        f'{{"success":true,"accepted":{received.accepted},"rejected":{rejected}{ignored}}}',
+        media_type="application/json",
+    )
+
+
+def _read(raw: bytes, reception: Reception, read: Read) -> Call:
+    if len(raw) > LARGEST_EVENT:
+        message = f"The event has {len(raw)} bytes; 32 KiB are the most."
+        raise InvalidEvent("event_too_large", message)
+    try:
+        message = msgspec.json.decode(raw)
+    except RecursionError:
+        raise InvalidEvent("too_deep", "The event is nested without end.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidEvent("invalid_json", f"The event cannot be read: {error}.") from None
+    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > SURELY_FLAT:
+        check_storable(message)
+    return read(message, reception)
+
+
+def _decoded_or_none(raw: bytes) -> object:
+    try:
+        return msgspec.json.decode(raw)
+    except UNREADABLE:
+        return None
+
+
+def _id_of(message: object) -> str | None:
+    if not isinstance(message, Mapping):
+        return None
+    found = message.get("messageId") or message.get("uuid") or message.get("id")
+    return found.replace("\x00", "")[:LONGEST_ID] or None if isinstance(found, str) else None
+
+
+def _source_of(message: object, reception: Reception) -> str:
+    source = message.get("source") if isinstance(message, Mapping) else None
+    if isinstance(source, str) and isinstance(message, Mapping) and "specversion" in message:
+        return source.replace("\x00", "")[:LONGEST_ID] or reception.source
+    return reception.source

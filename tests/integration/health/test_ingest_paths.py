@@ -1,0 +1,268 @@
+"""Every path of every SDK, with the shapes that they really send."""
+
+import base64
+import gzip
+import json
+import zlib
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import NOON, OpenClient
+from tests.integration.health.test_ingest import backend, track
+
+__all__ = ["backend"]
+
+ONE = {
+    "track": {"event": "report.exported"},
+    "page": {"name": "Home"},
+    "screen": {"name": "Home"},
+    "identify": {"traits": {"plan": "team"}},
+    "group": {"groupId": "acme", "traits": {"name": "Acme"}},
+    "alias": {"previousId": "anonymous"},
+}
+
+
+def message(kind: str, **changes: Any) -> dict[str, Any]:
+    """What an SDK posts to the path of one kind: without a type."""
+    shared = {"messageId": f"m-{kind}", "userId": "u1", "context": {"groupId": "acme"}}
+    return {**shared, **ONE[kind], **changes}
+
+
+def capture(event: str, uuid: str = "c1", **properties: Any) -> dict[str, Any]:
+    return {
+        "event": event,
+        "uuid": uuid,
+        "distinct_id": "u1",
+        "timestamp": "2026-03-02T11:00:00+00:00",
+        "properties": {"$lib": "posthog-python", **properties},
+    }
+
+
+@pytest.fixture
+async def csm(open_client: OpenClient) -> httpx.AsyncClient:
+    return await open_client("health", scopes=["health:read", "health:write"])
+
+
+def key_of(client: httpx.AsyncClient) -> str:
+    token = client.headers["Authorization"].removeprefix("Basic ")
+    return base64.b64decode(token).decode().rstrip(":")
+
+
+def with_key_in_body(client: httpx.AsyncClient) -> str:
+    """Return the write key, and no longer send it in a header."""
+    key = key_of(client)
+    del client.headers["Authorization"]
+    return key
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("kind", ONE)
+async def test_each_kind_has_a_path_and_a_letter(
+    backend: httpx.AsyncClient, kind: str, slash: str
+) -> None:
+    for path in (kind, kind[0]):
+        answer = await backend.post(f"/v1/{path}{slash}", json=message(kind))
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/b", "/v1/import", "/v1/batch/", "/v1/b/"])
+async def test_a_batch_holds_every_kind(backend: httpx.AsyncClient, path: str) -> None:
+    batch = [{"type": kind, **message(kind)} for kind in ONE]
+    body = json.dumps({"batch": batch, "sentAt": NOON.isoformat()}).encode()
+    answer = await backend.post(path, content=body, headers={"content-type": "text/plain"})
+    assert answer.json() == {"success": True, "accepted": len(ONE), "rejected": 0}
+
+
+async def test_the_write_key_may_be_in_the_body(backend: httpx.AsyncClient) -> None:
+    key = with_key_in_body(backend)
+    batch = await backend.post("/v1/batch", json={"batch": [track("1")], "writeKey": key})
+    one = await backend.post("/v1/t", json={**message("track"), "writeKey": key})
+    assert [batch.status_code, one.status_code] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    "path", ["/batch", "/batch/", "/capture", "/capture/", "/e", "/e/", "/i/v0/e", "/i/v0/e/"]
+)
+async def test_posthog_sends_batches_arrays_and_single_events(
+    backend: httpx.AsyncClient, path: str
+) -> None:
+    key = with_key_in_body(backend)
+    event = capture("report exported", **{"$groups": {"company": "acme"}})
+    batch = await backend.post(path, json={"api_key": key, "batch": [event], "sent_at": "x"})
+    single = await backend.post(path, json={**event, "api_key": key})
+    in_properties = {**event, "properties": {**event["properties"], "token": key}}
+    array = await backend.post(path, json=[in_properties])
+    for answer in (batch, single, array):
+        assert answer.json() == {"success": True, "accepted": 1, "rejected": 0}, answer.text
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+async def test_what_posthog_packs_is_unpacked(backend: httpx.AsyncClient, pack: Any) -> None:
+    key = with_key_in_body(backend)
+    event = capture("seen", **{"$groups": {"company": "acme"}})
+    body = pack(json.dumps({"api_key": key, "batch": [event]}).encode())
+    headers = {"content-encoding": "deflate"} if pack is zlib.compress else {}
+    answer = await backend.post("/batch/?compression=gzip-js", content=body, headers=headers)
+    assert answer.json()["accepted"] == 1
+
+
+async def test_a_form_in_base64_is_read_as_the_browser_sends_it(
+    backend: httpx.AsyncClient,
+) -> None:
+    event = capture("seen", **{"$groups": {"company": "acme"}}, token=with_key_in_body(backend))
+    form = {"data": base64.b64encode(json.dumps(event).encode()).decode(), "compression": "base64"}
+    assert (await backend.post("/e/", data=form)).json()["accepted"] == 1
+    broken = await backend.post("/e/", content=b"data=%%%")
+    assert (broken.status_code, broken.json()["code"]) == (400, "invalid_json")
+
+
+async def test_a_posthog_key_that_opens_nothing_is_a_401(backend: httpx.AsyncClient) -> None:
+    with_key_in_body(backend)
+    answer = await backend.post("/batch/", json={"api_key": "phc_x", "batch": [capture("seen")]})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_write_key")
+
+
+async def test_posthog_is_told_that_there_are_no_flags(backend: httpx.AsyncClient) -> None:
+    for path in ("/flags/?v=4", "/flags?v=2", "/decide/?v=3"):
+        answer = await backend.post(path, json={"distinct_id": "u1", "token": "x"})
+        assert (answer.status_code, answer.json()["flags"]) == (200, {})
+
+
+async def test_what_posthog_says_about_itself_is_no_use(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    groups = {"$groups": {"company": "acme"}}
+    batch = [
+        capture("$feature_flag_called", "1", **groups),
+        capture("$exception", "2"),
+        capture("$groupidentify", "3", **{"$group_type": "company", "$group_key": "acme"}),
+        capture("$identify", "4", **groups),
+        capture("$create_alias", "5", alias="before"),
+        capture("$pageview", "6", **groups),
+    ]
+    answer = await backend.post("/batch", json={"batch": batch})
+    assert answer.json() == {"success": True, "accepted": 4, "rejected": 0, "ignored": 2}
+    listed = (await csm.get("/api/v1/user_aliases", params={"user_id": "before"})).json()["data"]
+    assert [(row["previous_id"], row["user_id"]) for row in listed] == [("before", "u1")]
+
+
+async def test_an_event_of_an_alias_belongs_to_the_account_of_the_user(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    await backend.post("/v1/identify", json=message("identify"))
+    await backend.post("/v1/alias", json=message("alias", previousId="visitor"))
+    await backend.post("/v1/track", json=track("7", context={}, userId="visitor"))
+    await backend.post("/v1/track", json=track("8", context={}, userId="stranger"))
+    waiting = (await csm.get("/api/v1/unattributed")).json()["data"]
+    assert [row["event_id"] for row in waiting] == ["8"]
+
+
+async def test_a_user_of_two_accounts_has_no_only_one(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    for account in ("acme", "other"):
+        body = message("group", messageId=account, groupId=account)
+        await backend.post("/v1/group", json=body)
+    await backend.post("/v1/track", json=track("7", context={}))
+    assert (await csm.get("/api/v1/unattributed/summary")).json()["events"] == 1
+
+
+async def test_waiting_events_are_found_counted_and_given_to_an_account_by_id(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    batch = [track(str(n), context={}, userId=f"u{n % 2}") for n in range(4)]
+    await backend.post("/v1/batch", json={"batch": batch})
+    found = (await csm.get("/api/v1/unattributed", params={"user_id": "u1"})).json()["data"]
+    assert sorted(row["event_id"] for row in found) == ["1", "3"]
+    summary = (await csm.get("/api/v1/unattributed/summary")).json()
+    assert (summary["events"], summary["users"]) == (4, 2)
+    body = {"events": [found[0]["id"], 10**15], "account_id": "acme"}
+    answer = await csm.post("/api/v1/unattributed/attribute", json=body)
+    assert answer.json() == {"events": 1}
+    assert (await csm.get("/api/v1/unattributed/summary")).json()["events"] == 3
+    # Giving events away says nothing about their user: the next one waits as well.
+    await backend.post("/v1/track", json=track("9", context={}, userId="u1"))
+    assert (await csm.get("/api/v1/unattributed/summary")).json()["events"] == 4
+
+
+@pytest.mark.parametrize("body", [{}, {"user_id": "u", "events": [1]}, {"events": []}])
+async def test_an_attribution_names_a_user_or_events(
+    csm: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    answer = await csm.post("/api/v1/unattributed/attribute", json={**body, "account_id": "acme"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_rejections_are_filtered_and_counted(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    batch = [track("1", event=""), track("2", event=""), track("3", timestamp="yesterday")]
+    await backend.post("/v1/batch", json={"batch": batch})
+    summary = (await csm.get("/api/v1/rejections/summary")).json()
+    assert summary["events"] == 3
+    assert [(each["code"], each["events"]) for each in summary["by_code"]] == [
+        ("missing_event", 2),
+        ("invalid_timestamp", 1),
+    ]
+    late = {"code": "invalid_timestamp", "source": "billing", "since": "2026-03-02T00:00:00Z"}
+    listed = (await csm.get("/api/v1/rejections", params=late)).json()["data"]
+    assert [row["event_id"] for row in listed] == ["3"]
+    assert json.loads(listed[0]["raw"])["timestamp"] == "yesterday"
+    future = {"since": "2026-03-03T00:00:00Z"}
+    assert (await csm.get("/api/v1/rejections/summary", params=future)).json()["events"] == 0
+
+
+async def test_a_stream_of_lines_is_taken_in_and_bad_lines_are_named(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    event = {"specversion": "1.0", "id": "a", "source": "/shop", "type": "seen", "subject": "acme"}
+    lines = [track("1"), event, track("2", event=""), None, {**event, "id": "b", "subject": ""}]
+    body = b"\n".join(b"" if line is None else json.dumps(line).encode() for line in lines)
+    body += b"\n{" + b"x" * 100_000 + b"\n" + json.dumps(track("3")).encode()
+    answer = (await backend.post("/v1/bulk", content=gzip.compress(body))).json()
+    assert (answer["accepted"], answer["rejected"], answer["lines"]) == (3, 3, 7)
+    assert [(error["line"], error["code"]) for error in answer["errors"]] == [
+        (3, "missing_event"),
+        (5, "missing_account"),
+        (6, "event_too_large"),
+    ]
+    assert (await csm.get("/api/v1/rejections/summary")).json()["events"] == 3
+
+
+async def test_a_long_stream_is_not_bound_to_the_size_of_a_body(
+    backend: httpx.AsyncClient,
+) -> None:
+    pad = "x" * 10_000
+    lines = (json.dumps(track(str(n), properties={"pad": pad})) for n in range(1_000))
+    body = "\n".join(lines).encode()
+    assert len(body) > 8 * 1024 * 1024
+    answer = await backend.post("/v1/bulk", content=body, timeout=60)
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (1_000, 0)
+
+
+async def test_strict_mode_takes_in_all_lines_or_none(backend: httpx.AsyncClient) -> None:
+    body = "\n".join(json.dumps(each) for each in (track("1"), track("2", event="")))
+    answer = await backend.post("/v1/bulk", content=body, headers={"x-strict-mode": "1"})
+    assert answer.status_code == 400
+    assert [(e["line"], e["code"]) for e in answer.json()["errors"]] == [(2, "missing_event")]
+
+
+async def test_gzip_of_several_members_is_read_to_its_end(backend: httpx.AsyncClient) -> None:
+    parts = (json.dumps(track(str(n))).encode() + b"\n" for n in range(3))
+    answer = await backend.post("/v1/bulk", content=b"".join(map(gzip.compress, parts)))
+    assert answer.json()["accepted"] == 3
+
+
+async def test_the_limits_are_those_that_hold(backend: httpx.AsyncClient) -> None:
+    del backend.headers["Authorization"]
+    limits = (await backend.get("/v1/limits")).json()
+    assert limits["event_bytes"] == 32 * 1024
+    assert limits["body_bytes"] == 6 * 1024 * 1024
+    assert limits["deduplication_seconds"] == 7 * 86_400
+
+
+async def test_too_many_events_in_a_batch_are_a_413(backend: httpx.AsyncClient) -> None:
+    answer = await backend.post("/v1/batch", content=b'{"batch":[' + b"{}," * 10_000 + b"{}]}")
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")

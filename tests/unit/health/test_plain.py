@@ -1,0 +1,122 @@
+"""The fast road of plain messages leads to the same events as the ordinary one."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.health.api.plain import take_plain
+from services.health.api.sorting import sort
+from services.health.domain.usage.event import InvalidEvent, Reception, UsageEvent
+from services.health.domain.usage.segment import read_message
+from services.health.usecases.intake import values_of
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SENT = NOW - timedelta(minutes=5)
+
+
+def track(**changes: Any) -> dict[str, Any]:
+    plain = {
+        "type": "track",
+        "messageId": "m1",
+        "event": "report.exported",
+        "userId": "u1",
+        "context": {"groupId": "acme"},
+        "timestamp": "2026-03-02T11:54:00Z",
+        "properties": {"format": "pdf"},
+    }
+    return {name: value for name, value in {**plain, **changes}.items() if value is not ...}
+
+
+def raw(message: object) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(message).encode())
+
+
+def by_the_ordinary_road(message: object) -> tuple[str, Any] | None:
+    """Return the account and the CloudEvent, or None for what is refused, or has no account."""
+    try:
+        found = read_message(json.loads(json.dumps(message)), Reception("shop", NOW, SENT))
+    except InvalidEvent:
+        return None
+    if not isinstance(found, UsageEvent) or found.account_id is None:
+        return None
+    ((account_id, encoded),) = values_of([found])
+    return account_id, as_read(encoded)
+
+
+def as_read(encoded: bytes) -> dict[str, Any]:
+    event: dict[str, Any] = msgspec.json.decode(encoded)
+    return {**event, "time": datetime.fromisoformat(event["time"])}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+times = st.datetimes(datetime(2026, 2, 20), datetime(2026, 3, 8)).map(  # noqa: DTZ001 - a zone follows
+    lambda time: f"{time.isoformat()}Z"
+)
+messages = st.builds(
+    track,
+    type=st.sampled_from(["track", "page", "Track", ..., 7, None]) | st.just("track"),
+    messageId=st.text(max_size=8) | st.integers() | st.just("x" * 300) | st.just("m"),
+    event=st.text(max_size=8) | st.just("seen") | st.just(" seen") | st.just("x" * 250) | anything,
+    userId=st.text(max_size=8) | st.integers(0, 9) | st.just(...) | anything,
+    context=st.just({"groupId": "acme"}) | st.just({"groupId": ""}) | anything,
+    groupId=st.just(...) | st.sampled_from(["acme", "", "a/b", 7, None]),
+    timestamp=times | st.just(...) | st.none() | st.just("2026-03-02T11:54:00") | anything,
+    properties=st.dictionaries(
+        st.sampled_from(["groupId", "account_id", "company_id", "$groups", "a"]), anything
+    )
+    | st.just(...)
+    | anything,
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(messages)
+@example(track(properties={"a": "\0"}))
+@example(track(properties={"groupId": 7}, context=...))
+@example(track(properties={"account_id": "b"}, context={"groupId": None}))
+@example(track(timestamp="2026-02-01T00:00:00Z"))
+@example(track(messageId=" "))
+def test_both_roads_lead_to_the_same_event(message: dict[str, Any]) -> None:
+    values, others = take_plain([raw(message)], Reception("shop", NOW, SENT))
+    assert len(values) + len(others) == 1
+    for account_id, encoded in values:
+        assert (account_id, as_read(encoded)) == by_the_ordinary_road(message)
+
+
+def test_a_plain_message_takes_the_fast_road() -> None:
+    values, others = take_plain([raw(track())], Reception("shop", NOW, SENT))
+    assert ([account for account, _ in values], list(others)) == (["acme"], [])
+
+
+def test_each_event_is_sorted_on_its_own_and_none_is_lost() -> None:
+    batch = [
+        track(messageId="1"),
+        track(messageId="2", event=""),
+        track(messageId="3", context=...),
+        track(messageId="4", type="page", name="Home"),
+        track(messageId="5", properties={"pad": "x" * 40_000}),
+        track(messageId="6"),
+    ]
+    received, refused = sort(
+        [raw(each) for each in batch], Reception("shop", NOW, SENT), read_message, may_be_plain=True
+    )
+    assert len(received.plain) == 2
+    assert [call.id for call in received.calls] == ["3", "4"]
+    assert [(place, error.reason) for place, _, error in refused] == [
+        (1, "missing_event"),
+        (4, "event_too_large"),
+    ]
+
+
+def test_an_odd_text_sends_its_whole_batch_down_the_ordinary_road() -> None:
+    batch = [raw(track()), raw(track(event="a\x7fb"))]
+    values, others = take_plain(batch, Reception("shop", NOW, SENT))
+    assert (values, list(others)) == ([], [0, 1])

@@ -6,7 +6,6 @@ again from what Postgres knows.
 """
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -200,9 +199,6 @@ def build_service(
         app.state.clock = process.clock
         app.state.settings = settings
         async with process.running():
-            # What is there now stays: the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
             log.info("service_started", port=settings.port)
             yield
 

@@ -1,5 +1,6 @@
 """tenure serve."""
 
+import gc
 import os
 from typing import Annotated
 
@@ -38,6 +39,9 @@ def serve(
         fail(explain(error), 2)
     import uvicorn  # noqa: PLC0415 - the other commands need not wait for it
 
+    # What is there now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
         app,
         host=host,

@@ -7,6 +7,7 @@ carry `code` and `message`, because SDKs that do not find them retry for ever.
 import base64
 from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -100,8 +101,9 @@ _register()
 
 
 def _binary_event(headers: Headers, raw: bytes) -> dict[str, Any]:
+    # What is not plain ASCII comes percent-encoded (CloudEvents, HTTP protocol binding).
     event: dict[str, Any] = {
-        name[3:]: value for name, value in headers.items() if name.startswith("ce-")
+        name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")
     }
     try:
         return {**event, "data": msgspec.json.decode(raw or b"null")}

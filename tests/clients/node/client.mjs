@@ -32,8 +32,10 @@ async function withRudder() {
     dataPlaneUrl: asked.url,
     flushAt: 20,
     flushInterval: 50,
-    retryCount: 12,
-    logLevel: 'silly',
+    retryCount: 120,
+    axiosRetryConfig: { retryDelay: () => 500 },
+    gzip: asked.gzip,
+    logLevel: 'error',
     errorHandler: (error) => errors.push(String(error.message ?? error)),
   });
   const context = { groupId: asked.account };

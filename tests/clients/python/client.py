@@ -33,7 +33,6 @@ def with_rudder(asked: dict[str, Any], errors: list[str]) -> None:
         host=asked["url"],
         gzip=asked["gzip"],
         on_error=lambda error, _batch: errors.append(str(error)),
-        flush_interval=0.1,
         max_retries=12,
     )
     _speak_as_segment(client, asked)

@@ -32,8 +32,9 @@ log = get_logger(__name__)
 _CLUSTER_CHECK = 2.0
 _COMMIT_EVERY = 1.0
 _RECONNECT = 1.0
-_WHILE_IDLE, _WHILE_SAVING = 200, 10
-"""How many milliseconds to wait for records; what waits to be saved is looked after in between."""
+_IDLE_MS = 200
+_PAUSE = 0.05
+"""While a window is saved nobody can save the next: records are looked for now and then."""
 
 
 class Handler(Protocol):
@@ -58,6 +59,9 @@ class _Directly:
 
     async def settle(self, group: str, *, wait: bool = False) -> Sequence[Batch]:  # noqa: ARG002 - nothing is ever left
         return ()
+
+    async def pause(self, seconds: float) -> None:  # noqa: ARG002 - nothing is being saved
+        return
 
     async def discard(self) -> None:
         return
@@ -174,13 +178,15 @@ class Consumer:
                 continue
             # Only getmany: a cancelled getone would switch the client's own poll watchdog off.
             fetched = await client.getmany(
-                timeout_ms=_WHILE_SAVING if self._handler.is_busy else _WHILE_IDLE,
+                timeout_ms=0 if self._handler.is_busy else _IDLE_MS,
                 max_records=self._subscription.max_records,
             )
             if token != self._token or not self._seated:
                 # It may begin after records that were dropped here before: never process it.
                 self._rewind(client)
                 continue
+            if not fetched:
+                await self._handler.pause(_PAUSE)
             await self._process(client, fetched)
             if loop.time() >= next_check:
                 await self._check_log(client)

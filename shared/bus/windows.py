@@ -91,6 +91,11 @@ class Windows(Generic[W]):
                 break
         return saved
 
+    async def pause(self, seconds: float) -> None:
+        """Wait until nothing is being saved, or for so long."""
+        if self._saving is not None:
+            await asyncio.wait({self._saving}, timeout=seconds)
+
     async def discard(self) -> None:
         """Throw everything away: what is being saved ends first, as it may."""
         task, self._saving = self._saving, None

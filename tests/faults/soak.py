@@ -50,6 +50,7 @@ class Soak:
     again: float = 0.02
     seed: int = 7
     broker: str = "embedded"
+    command: tuple[str, ...] = (sys.executable, "-m", "tenure")
 
 
 @dataclass
@@ -167,7 +168,14 @@ def soak(plan: Soak, say: Any = lambda _: None) -> Outcome:
     with TemporaryDirectory(prefix="tenure-") as folder:
         Path(folder).chmod(0o755)  # as root, Postgres runs as a user who could not enter it
         alone = {name: int(name == "health") for name in SERVICES}
-        stack = LocalStack(Plan(Path(folder), broker=plan.broker, durable=False, replicas=alone))
+        parts = Plan(
+            Path(folder),
+            broker=plan.broker,
+            durable=False,
+            replicas=alone,
+            command=plan.command,
+        )
+        stack = LocalStack(parts)
         with stack.running(say):
             return asyncio.run(_run(plan, stack, say))
 

@@ -109,6 +109,18 @@ async def test_discarding_lets_the_save_under_way_end() -> None:
     assert not windows.is_busy
 
 
+async def test_a_pause_ends_with_the_save_it_waits_for() -> None:
+    handler = Handler()
+    windows = Windows(handler)
+    await windows.pause(60)
+    await windows.take([batch(0, 1)], GROUP)
+    await windows.pause(0.01)
+    assert windows.is_busy
+    handler.gate.set()
+    async with asyncio.timeout(5):
+        await windows.pause(60)
+
+
 def test_a_batch_is_cut_into_pieces_that_follow_each_other() -> None:
     whole = Batch("t", 0, 7, [Record(9), Record(10), Record(14), Record(20)])
     pieces = list(cut(whole, 2_000))

@@ -55,6 +55,10 @@ test-kafka: setup ## Run integration and e2e tests on real Apache Kafka, and the
 faults-short: setup ## Run the short fault suite: kill -9, outages, rebalance, poison, negative control
 	$(PYTEST) tests/faults -q -s -m "not three_nodes"
 
+.PHONY: soak
+soak: setup ## Load replicas of health 1 -> 4 -> 1 for 30 minutes: exact counts, bounded memory (MINUTES=5)
+	$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30)
+
 .PHONY: lint
 lint: setup ## Check style, types, import rules, generated docs and migrations
 	$(BIN)/ruff check .

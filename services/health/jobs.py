@@ -10,8 +10,9 @@ from services.health.settings import (
     BACKFILL_SPAN,
     EVENT_GRACE,
     WALL_GRACE,
+    Settings,
 )
-from services.health.storage import accounts, metrics, usage, watermarks
+from services.health.storage import accounts, metrics, usage, usage_days, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.activation import roll_out
@@ -81,6 +82,18 @@ async def count_metrics(database: Database) -> bool:
     return False
 
 
+async def keep_usage_days(database: Database) -> bool:
+    """Make the days of usage that are ahead, and drop those past their window.
+
+    Also when no usage comes: the window moves on by itself.
+    """
+    async with database.transaction() as tx:
+        await usage_days.make_ahead(tx)
+    async with database.transaction() as tx:
+        await usage_days.drop_past(tx, raw_days=Settings().usage_raw_days)
+    return False
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -100,6 +113,7 @@ def _minute(moment: datetime) -> datetime:
 
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
+    Job("keep_usage_days", timedelta(minutes=10), keep_usage_days),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
     Job("roll_out_profiles", timedelta(seconds=1), roll_out_profiles),
     Job("fill_metrics", timedelta(seconds=1), fill_metrics),

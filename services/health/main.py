@@ -8,6 +8,7 @@ from services.health.listeners import LISTENERS, UsageStream
 from services.health.settings import Settings
 from services.health.usecases.profiles import PROFILES
 from shared.bus.topics import USAGE_TOPIC
+from shared.bus.windows import Windows
 from shared.web.service import Service, Stream, build_service
 
 SERVICE = Service(
@@ -21,7 +22,9 @@ SERVICE = Service(
             topic=USAGE_TOPIC,
             max_records=5_000,
             fetch_bytes=1024 * 1024,
-            handler=lambda database: UsageStream(database, sums=PROFILES.sums),
+            handler=lambda database: Windows(
+                UsageStream(database, raw_days=Settings().usage_raw_days, sums=PROFILES.sums)
+            ),
         ),
     ),
 )

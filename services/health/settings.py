@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from pydantic import Field
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
@@ -29,6 +30,9 @@ BACKFILL_SPAN = timedelta(hours=1)
 
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
+
+    # How long the raw events are kept beside their counts; 0 keeps none.
+    usage_raw_days: int = Field(default=14, ge=0, le=3660)
 
 
 @cache

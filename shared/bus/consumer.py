@@ -14,10 +14,12 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.bus.batches import Batch, Record
 from shared.bus.cancellation import no_leaked_cancellation
 from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
+from shared.bus.windows import Windows
 from shared.db import inbox
 from shared.db.errors import is_unavailable
 from shared.db.jobs import rest
@@ -30,33 +32,8 @@ log = get_logger(__name__)
 _CLUSTER_CHECK = 2.0
 _COMMIT_EVERY = 1.0
 _RECONNECT = 1.0
-
-
-class Record(Protocol):
-    """A Kafka record: raw bytes and where they stood."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records of one partition and the position they start from."""
-
-    topic: str
-    partition: int
-    expected: int
-    records: Sequence[Record]
-
-    @property
-    def next_offset(self) -> int:
-        """The position after this batch."""
-        return self.records[-1].offset + 1
+_WHILE_IDLE, _WHILE_SAVING = 200, 10
+"""How many milliseconds to wait for records; what waits to be saved is looked after in between."""
 
 
 class Handler(Protocol):
@@ -65,6 +42,25 @@ class Handler(Protocol):
     async def handle(self, batches: Sequence[Batch], group: str) -> None:
         """Process all batches and move their positions. Raises `inbox.Fenced` when too late."""
         ...
+
+
+class _Directly:
+    """Hands batches to a handler that saves each before the next is fetched."""
+
+    is_busy = False
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def take(self, batches: Sequence[Batch], group: str) -> Sequence[Batch]:
+        await self._handler.handle(batches, group)
+        return batches
+
+    async def settle(self, group: str, *, wait: bool = False) -> Sequence[Batch]:  # noqa: ARG002 - nothing is ever left
+        return ()
+
+    async def discard(self) -> None:
+        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +85,22 @@ class Consumer:
     def __init__(
         self,
         subscription: Subscription,
-        handler: Handler,
+        handler: Handler | Windows[Any],
         *,
         bootstrap: str,
         database: Database,
         cluster: Cluster,
     ) -> None:
         self._subscription = subscription
-        self._handler = handler
+        self._handler = handler if isinstance(handler, Windows) else _Directly(handler)
         self._bootstrap = bootstrap
         self._positions = Positions(
             subscription.group, bootstrap=bootstrap, database=database, cluster=cluster
         )
         self._watchdog = Watchdog(subscription.group)
         self._expected: dict[TopicPartition, int] = {}
-        self._token = 0
+        self._saved: dict[TopicPartition, int] = {}
+        self._token = self._cleared = 0
         self._seated = False
 
     @property
@@ -134,7 +131,8 @@ class Consumer:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         client = self._client()
-        self._seated, self._expected = False, {}
+        await self._handler.discard()
+        self._seated, self._expected, self._saved = False, {}, {}
         await client.start()
         try:
             client.subscribe(list(self._subscription.topics), listener=_Seating(self, client))
@@ -169,9 +167,15 @@ class Consumer:
         while not stop.is_set():
             self._watchdog.beat()
             token = self._token
+            if token != self._cleared:
+                # What was read before the partitions changed is not ours to save any more.
+                await self._handler.discard()
+                self._cleared = token
+                continue
             # Only getmany: a cancelled getone would switch the client's own poll watchdog off.
             fetched = await client.getmany(
-                timeout_ms=200, max_records=self._subscription.max_records
+                timeout_ms=_WHILE_SAVING if self._handler.is_busy else _WHILE_IDLE,
+                max_records=self._subscription.max_records,
             )
             if token != self._token or not self._seated:
                 # It may begin after records that were dropped here before: never process it.
@@ -184,6 +188,7 @@ class Consumer:
             if loop.time() >= next_commit:
                 await self._show_progress(client)
                 next_commit = loop.time() + _COMMIT_EVERY
+        await self._hand_over(client, [], wait=True)
 
     async def _process(
         self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Record]]
@@ -195,26 +200,36 @@ class Consumer:
         ]
         if any(batch.records[0].offset < batch.expected for batch in batches):
             await self._reseat(client)
-        elif batches:
-            await self._handle(client, batches)
+        else:
+            await self._hand_over(client, batches)
 
-    async def _handle(self, client: AIOKafkaConsumer, batches: Sequence[Batch]) -> None:
+    async def _hand_over(
+        self, client: AIOKafkaConsumer, batches: Sequence[Batch], *, wait: bool = False
+    ) -> None:
+        """Give batches to the handler; what it has not saved yet it may still lose."""
+        token, group = self._token, self._subscription.group
         try:
-            await self._handler.handle(batches, self._subscription.group)
+            saved = await (
+                self._handler.take(batches, group)
+                if batches
+                else self._handler.settle(group, wait=wait)
+            )
         except inbox.Fenced as error:
-            log.warning("consumer_fenced", group=self._subscription.group, error=str(error))
+            log.warning("consumer_fenced", group=group, error=str(error))
             await self._reseat(client)
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("consumer_waits", group=self._subscription.group, error=str(error))
+            log.warning("consumer_waits", group=group, error=str(error))
             await self._reseat(client)
         else:
-            for batch in batches:
-                self._expected[TopicPartition(batch.topic, batch.partition)] = batch.next_offset
+            if token == self._token:
+                self._expected |= _ends(batches)
+                self._saved |= _ends(saved)
 
     async def _reseat(self, client: AIOKafkaConsumer) -> None:
         """Go back to the stored positions, waiting for the database as long as it takes."""
+        await self._handler.discard()
         token, wait = self._token, 0.1
         while token == self._token:
             try:
@@ -239,7 +254,7 @@ class Consumer:
     def unseat(self, count: int) -> None:
         """Give up partitions: whatever was fetched from them is not processed."""
         log.info("partitions_revoked", group=self._subscription.group, count=count)
-        self._seated, self._expected = False, {}
+        self._seated, self._expected, self._saved = False, {}, {}
         self._token += 1
 
     async def seat(self, client: AIOKafkaConsumer, assigned: Sequence[TopicPartition]) -> None:
@@ -261,7 +276,7 @@ class Consumer:
         log.info("partitions_assigned", group=self._subscription.group, count=len(assigned))
 
     def _take(self, client: AIOKafkaConsumer, expected: dict[TopicPartition, int]) -> None:
-        self._expected = expected
+        self._expected, self._saved = expected, dict(expected)
         self._rewind(client)
 
     async def _check_log(self, client: AIOKafkaConsumer) -> None:
@@ -272,17 +287,21 @@ class Consumer:
     async def _show_progress(self, client: AIOKafkaConsumer) -> None:
         """Tell Kafka and Prometheus where we are; neither is what we go by."""
         lag: dict[str, int] = {}
-        for tp, offset in self._expected.items():
+        for tp, offset in self._saved.items():
             end = client.highwater(tp)
             lag[tp.topic] = lag.get(tp.topic, 0) + max(0, (end or offset) - offset)
         for topic, records in lag.items():
             CONSUMER_LAG.labels(self._subscription.group, topic).set(records)
         moves: dict[TopicPartition, Any] = {
-            tp: offset for tp, offset in self._expected.items() if tp in client.assignment()
+            tp: offset for tp, offset in self._saved.items() if tp in client.assignment()
         }
         with suppress(KafkaError, TimeoutError):
             if moves:
                 await asyncio.wait_for(client.commit(moves), timeout=5)
+
+
+def _ends(batches: Sequence[Batch]) -> dict[TopicPartition, int]:
+    return {TopicPartition(b.topic, b.partition): b.next_offset for b in batches}
 
 
 class _Seating(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

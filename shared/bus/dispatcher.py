@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.bus.consumer import Batch, Record
+from shared.bus.batches import Batch, Record
 from shared.bus.listeners import Listener
 from shared.bus.retry import Backoff, GiveUp
 from shared.contracts.event import Event, Fact, MalformedEvent

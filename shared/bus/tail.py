@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shared.bus.consumer import Record
+from shared.bus.batches import Record
 from shared.kernel.errors import NotFound
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
@@ -23,6 +24,7 @@ from shared.bus.listeners import Listener, topics_of
 from shared.bus.producer import Producer
 from shared.bus.relay import Relay
 from shared.bus.topics import Cluster
+from shared.bus.windows import Windows
 from shared.db.engine import create_engine
 from shared.db.jobs import Job, forget_old_rows, run_job
 from shared.db.transaction import Database
@@ -48,7 +50,7 @@ class Stream:
     topic: str
     max_records: int
     fetch_bytes: int
-    handler: Callable[[Database], Handler]
+    handler: Callable[[Database], Windows[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class _Process:
         self.stop = asyncio.Event()
 
     def _make_consumers(self, service: Service, settings: ServiceSettings) -> Sequence[Consumer]:
-        handlers: list[tuple[Subscription, Handler]] = []
+        handlers: list[tuple[Subscription, Handler | Windows[Any]]] = []
         member = _member(service, settings)
         if service.listeners:
             subscription = Subscription(

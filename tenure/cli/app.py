@@ -17,6 +17,7 @@ from tenure.cli import (
     serve,
     topics,
     up,
+    usage,
 )
 from tenure.cli.output import err
 
@@ -40,6 +41,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(health.app, name="health")
 app.add_typer(profiles.app, name="profiles")
+app.add_typer(usage.app, name="usage")
 
 
 def main() -> None:

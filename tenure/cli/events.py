@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from shared.bus.consumer import Record
+from shared.bus.batches import Record
 from shared.bus.errors import BROKER_ERRORS
 from shared.bus.tail import tail as read_tail
 from shared.bus.topics import USAGE_TOPIC

@@ -9,7 +9,7 @@ import msgspec
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 
-from shared.bus.consumer import Record
+from shared.bus.batches import Record
 from shared.bus.tail import tail
 from shared.bus.topics import USAGE_TOPIC
 from shared.contracts.registry import PUBLISHERS, topic_of

@@ -9,7 +9,7 @@ from textwrap import wrap
 from rich.console import Console
 from rich.markup import escape
 
-from shared.bus.consumer import Record
+from shared.bus.batches import Record
 from shared.bus.tail import tail
 from shared.contracts.event import Event, Fact, MalformedEvent
 from shared.contracts.registry import PUBLISHERS, fact_of, topic_of

@@ -6,12 +6,13 @@ the table of counted ids disabled: both say "new" to everything. The checker mus
 
 import sys
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from services.health.storage import usage_ids
-from services.health.storage.usage_ids import ClosedDays
+from services.health.storage.usage_ids import PastDays
 from shared.contracts.event import Event
 from shared.db import inbox
 from shared.db.transaction import Transaction
@@ -26,9 +27,11 @@ async def claim_anything(tx: Transaction, event: Event) -> bool:
     return True
 
 
-async def claim_any_usage(tx: Transaction, keys: Iterable[bytes], closed: ClosedDays) -> set[bytes]:
+async def claim_any_usage(
+    tx: Transaction, keys: Iterable[bytes], today: date, past: PastDays
+) -> set[bytes]:
     """Write the ids as always, and take every event for a new one."""
-    await _honest_usage_claim(tx, keys, closed)
+    await _honest_usage_claim(tx, keys, today, past)
     return set()
 
 

@@ -5,6 +5,7 @@ and move the positions. Records that are no events at all are set aside as they 
 break the contract become rejections that their sender can read.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date
 
@@ -12,12 +13,13 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.counting import Wanted
 from services.health.listeners.usage_records import Read, RecordReader
 from services.health.storage import intake, usage_days
-from services.health.storage.usage_ids import ClosedDays
+from services.health.storage.usage_ids import PastDays
 from services.health.usecases.counting import Counting, Usage, count_usage
 from services.health.usecases.profiles import PROFILES
-from shared.bus.consumer import Batch
+from shared.bus.batches import Batch
 from shared.bus.dispatcher import dead_letter_of
 from shared.db import dead_letters, inbox
+from shared.db.errors import is_unavailable
 from shared.db.transaction import Database, Transaction
 from shared.kernel.failpoints import reach
 from shared.observability.metrics import DEAD_LETTERS, USAGE_EVENTS, USAGE_FLUSH
@@ -44,12 +46,13 @@ class UsageStream:
         sums: Callable[[], Wanted] = _no_sums,
     ) -> None:
         self._database = database
-        self._closed = ClosedDays()
+        self._past = PastDays()
         self._profile = profile
         self._keeps_raw = raw_days > 0
         self._sums = sums
         self._reader = RecordReader()
-        self._prepared: date | None = None
+        self._day = date.min
+        self._remembering: asyncio.Task[None] | None = None
 
     async def handle(self, batches: Sequence[Batch], group: str) -> None:
         """Read batches and count them at once."""
@@ -65,45 +68,47 @@ class UsageStream:
 
     def read(self, batch: Batch, window: Read) -> None:
         """Read records into a window."""
-        now = self._database.clock.now()
-        for record in batch.records:
-            self._reader.read(record, now, window)
+        self._reader.read(batch.records, self._database.clock.now(), window)
 
     async def save(self, window: Read, batches: Sequence[Batch], group: str) -> None:
         """Count a window and move the positions past its batches, in one transaction."""
-        try:
-            with USAGE_FLUSH.time():
-                async with self._database.transaction() as tx:
-                    counted = await self._save(tx, window)
-                    await _advance(tx, batches, group)
-                    reach("usage.before_commit")
-        except inbox.Fenced:
-            self._prepared = None  # the day may have been closed
-            raise
-        self._prepared = tx.now.date()
+        with USAGE_FLUSH.time():
+            await self._move_on()
+            async with self._database.transaction() as tx:
+                counted = await self._save(tx, window)
+                await _advance(tx, batches, group)
+                reach("usage.before_commit")
         reach("usage.after_commit")
         _measure(window, counted)
+        if self._remembering is None and self._past.next_to_read is not None:
+            self._remembering = asyncio.create_task(self._remember())
+
+    async def _move_on(self) -> None:
+        """See to it that the day that is counted on is no earlier than the clock's."""
+        if self._day < self._database.clock.now().date():
+            async with self._database.transaction() as tx:
+                self._day = await usage_days.move_on(tx)
 
     async def _save(self, tx: Transaction, window: Read) -> int:
-        if self._prepared != tx.now.date():
-            await usage_days.prepare(tx)
-            await self._closed.refresh(tx)
         batch = Usage(window.arrivals, window.values, window.latest)
         judge = self._profile or await PROFILES.current(tx)
-        counted = await count_usage(tx, batch, Counting(judge, self._closed, self._keeps_raw))
+        counted = await count_usage(tx, batch, Counting(judge, self._past, self._keeps_raw))
         await intake.add_rejections(tx, window.rejections)
         for record, why in window.poison:
             await dead_letters.save(tx, dead_letter_of(record, why))
         return counted
 
-    async def remember_closed_days(self, database: Database) -> bool:
-        """Learn which days are closed, and read one of them; return whether there are more."""
-        async with database.transaction() as tx:
-            await self._closed.refresh(tx)
-            day = self._closed.next_to_read()
-            if day is not None:
-                await self._closed.read(tx, day)
-        return day is not None
+    async def _remember(self) -> None:
+        """Read the ids of past days into memory, one day after the other, beside the counting."""
+        try:
+            while (day := self._past.next_to_read) is not None:
+                async with self._database.transaction() as tx:
+                    await self._past.read(tx, day)
+        except Exception as error:  # until the next window they are looked up instead
+            if not is_unavailable(error):
+                raise
+        finally:
+            self._remembering = None
 
 
 async def _advance(tx: Transaction, batches: Sequence[Batch], group: str) -> None:

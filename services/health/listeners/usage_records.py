@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -16,22 +16,26 @@ from services.health.domain.usage.event import (
     oldest_at,
     read_cloudevent,
 )
+from services.health.listeners.usage_exceptions import (
+    LONGEST_ID,
+    UNREADABLE,
+    as_text,
+    from_binary,
+    is_binary,
+    rejection_of,
+)
 from services.health.storage.intake import Rejection
 from services.health.storage.watermarks import Seen
-from shared.bus.consumer import Record
+from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id
 
-_LONGEST_RAW = 32 * 1024
 _LONGEST_NAME = 200
-_LONGEST_ID = 256
 _KNOWN_ACCOUNTS = 200_000
-# The last one: a value that is nested without end.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_ID)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_NAME)]
-_User = Annotated[str, msgspec.Meta(max_length=_LONGEST_ID)]
+_User = Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -78,6 +82,14 @@ class Read:
     poison: list[tuple[Record, GiveUp]] = field(default_factory=list)
 
 
+class _Plain(NamedTuple):
+    """A record whose value is what it should be, as far as types go."""
+
+    record: Record
+    received_at: datetime
+    wires: Sequence[_Wire]
+
+
 class RecordReader:
     """Reads records. ``wanted`` are the properties to add up, by event name."""
 
@@ -85,28 +97,48 @@ class RecordReader:
         self.wanted: Wanted = {}
         self._accounts: set[str] = set()
 
-    def read(self, record: Record, now: datetime, into: Read) -> None:
-        """Read a record: nearly all as they are, the others event by event as the domain does."""
-        received_at = _received_at(record, now)
-        if any(name == "ce_specversion" for name, _ in record.headers):
-            self._slowly([_from_binary(record)], (record, received_at), into)
-            return
-        value = record.value or b""
-        try:
-            decoded = (_FULL if self.wanted else _LEAN).decode(value)
-        except _UNREADABLE:
-            self._as_json(value, (record, received_at), into)
-            return
-        wires = decoded if isinstance(decoded, list) else [decoded]
-        if self._are_plain(wires, received_at):
-            self._quickly(wires, value, (record, received_at), into)
-        else:
-            self._as_json(value, (record, received_at), into)
+    def read(self, records: Sequence[Record], now: datetime, into: Read) -> None:
+        """Read records of one partition: plain ones together, the others one by one."""
+        run: list[_Plain] = []
+        received_at, stamp = now, None
+        for record in records:
+            if record.timestamp != stamp:
+                stamp = record.timestamp
+                received_at = _received_at(record, now)
+            plain = self._decode(record, received_at)
+            if plain is not None:
+                run.append(plain)
+                continue
+            self._take(run, into)
+            run = []
+            self._read_slowly(record, received_at, into)
+        self._take(run, into)
 
-    def _are_plain(self, wires: Sequence[_Wire], received_at: datetime) -> bool:
+    def _decode(self, record: Record, received_at: datetime) -> _Plain | None:
+        if record.headers and is_binary(record):
+            return None
+        try:
+            decoded = (_FULL if self.wanted else _LEAN).decode(record.value or b"")
+        except UNREADABLE:
+            return None
+        wires = decoded if isinstance(decoded, list) else [decoded]
+        return _Plain(record, received_at, wires) if wires else None
+
+    def _take(self, run: Sequence[_Plain], into: Read) -> None:
+        """Take records all together, if every one of their events is as it should be."""
+        if not run:
+            return
+        wires = [wire for plain in run for wire in plain.wires] if len(run) > 1 else run[0].wires
+        if self._are_plain(wires, [plain.received_at for plain in run]):
+            self._quickly(run, wires, into)
+        elif len(run) > 1:
+            for plain in run:
+                self._take([plain], into)
+        else:
+            self._read_slowly(run[0].record, run[0].received_at, into)
+
+    def _are_plain(self, wires: Sequence[_Wire], received: Sequence[datetime]) -> bool:
         """Tell whether events need none of the corrections and refusals of the domain."""
-        if not wires:
-            return False
         times = [wire.time for wire in wires]
         accounts = {wire.subject for wire in wires}
         texts = [wire.id for wire in wires]
@@ -114,8 +146,8 @@ class RecordReader:
         texts += {wire.type for wire in wires}
         texts += {wire.data.user_id or "" for wire in wires}
         return (
-            oldest_at(received_at) <= min(times)
-            and max(times) <= received_at
+            oldest_at(max(received)) <= min(times)
+            and max(times) <= min(received)
             and "".join(texts).isprintable()
             and (self._accounts.issuperset(accounts) or self._can_be_accounts(accounts))
         )
@@ -128,35 +160,41 @@ class RecordReader:
         self._accounts |= accounts
         return True
 
-    def _quickly(
-        self,
-        wires: Sequence[_Wire],
-        value: bytes,
-        came: tuple[Record, datetime],
-        into: Read,
-    ) -> None:
-        record, received_at = came
+    def _quickly(self, run: Sequence[_Plain], wires: Sequence[_Wire], into: Read) -> None:
         to, first = into.arrivals, len(into.arrivals)
-        accounts = [wire.subject for wire in wires]
         to.keys += _keys(wires)
-        to.accounts += accounts
+        to.accounts += [wire.subject for wire in wires]
         to.names += [wire.type for wire in wires]
         to.users += [wire.data.user_id or None for wire in wires]
         to.times += [wire.time for wire in wires]
-        to.received.update(dict.fromkeys(accounts, received_at))
-        into.values.append(value)
+        into.values += [plain.record.value or b"" for plain in run]
         if self.wanted:
             to.amounts += _amounts(wires, self.wanted, first)
+        stamps = [run[0].received_at] * len(wires)
+        if len(run) > 1:
+            stamps = [plain.received_at for plain in run for _ in plain.wires]
+        to.received.update(zip(to.accounts[first:], stamps, strict=True))
         past = [wire for wire in wires if wire.backfill]
-        live = [wire for wire in wires if not wire.backfill] if past else wires
         to.backfilled.update(wire.subject for wire in past)
-        _note_last(past, to)
-        _note_live(_note_last(live, to), record.partition, received_at, into)
+        for wire in past:
+            _keep_latest(wire.subject, wire.time, to.last)
+        live = wires
+        if past:
+            stamps = [stamp for wire, stamp in zip(wires, stamps, strict=True) if not wire.backfill]
+            live = [wire for wire in wires if not wire.backfill]
+        _note_live(_latest(live, stamps), run[0].record.partition, into)
+
+    def _read_slowly(self, record: Record, received_at: datetime, into: Read) -> None:
+        came = (record, received_at)
+        if is_binary(record):
+            self._slowly([from_binary(record)], came, into)
+        else:
+            self._as_json(record.value or b"", came, into)
 
     def _as_json(self, value: bytes, came: tuple[Record, datetime], into: Read) -> None:
         try:
             body = msgspec.json.decode(value)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             why = GiveUp("malformed_event", f"the value is not JSON: {error}")
             into.poison.append((came[0], why))
             return
@@ -169,7 +207,7 @@ class RecordReader:
             try:
                 found = read_cloudevent(event, Reception("", received_at))
             except InvalidEvent as error:
-                into.rejections.append(_rejection(event, error, received_at))
+                into.rejections.append(rejection_of(event, error, received_at))
                 continue
             is_backfill = isinstance(event, dict) and event.get("backfill") is True
             self._add(found, (record.partition, received_at, is_backfill), into)
@@ -185,13 +223,12 @@ class RecordReader:
         to.users.append(event.user_id)
         to.times.append(event.time)
         to.received[account_id] = received_at
-        into.values.append(_as_text(event))
-        last = {account_id: event.time}
-        _keep_latest(last, to.last)
+        into.values.append(as_text(event))
         if is_backfill:
             to.backfilled.add(account_id)
+            _keep_latest(account_id, event.time, to.last)
         else:
-            _note_live(last, partition, received_at, into)
+            _note_live({account_id: (event.time, received_at)}, partition, into)
 
 
 def _keys(wires: Sequence[_Wire]) -> list[bytes]:
@@ -213,32 +250,31 @@ def _amounts(wires: Sequence[_Wire], wanted: Wanted, first: int) -> list[Amount]
 def _properties(text: msgspec.Raw) -> Mapping[str, object]:
     try:
         properties = msgspec.json.decode(text)
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
     return properties if isinstance(properties, dict) else {}
 
 
-def _note_last(wires: Iterable[_Wire], to: Arrivals) -> dict[str, datetime]:
-    """Note the latest time of each account; return those of these events."""
-    found: dict[str, datetime] = {}
-    for wire in wires:
+def _latest(
+    wires: Sequence[_Wire], stamps: Sequence[datetime]
+) -> dict[str, tuple[datetime, datetime]]:
+    """Return the latest time of each account, and when that event came in."""
+    found: dict[str, tuple[datetime, datetime]] = {}
+    for wire, stamp in zip(wires, stamps, strict=True):
         account_id, time = wire.subject, wire.time
-        if account_id not in found or time > found[account_id]:
-            found[account_id] = time
-    _keep_latest(found, to.last)
+        if account_id not in found or time > found[account_id][0]:
+            found[account_id] = (time, stamp)
     return found
 
 
-def _keep_latest(found: Mapping[str, datetime], last: dict[str, datetime]) -> None:
-    for account_id, time in found.items():
-        if account_id not in last or time > last[account_id]:
-            last[account_id] = time
+def _keep_latest(account_id: str, time: datetime, last: dict[str, datetime]) -> None:
+    if account_id not in last or time > last[account_id]:
+        last[account_id] = time
 
 
-def _note_live(
-    found: Mapping[str, datetime], partition: int, received_at: datetime, into: Read
-) -> None:
-    for account_id, time in found.items():
+def _note_live(found: Mapping[str, tuple[datetime, datetime]], partition: int, into: Read) -> None:
+    for account_id, (time, received_at) in found.items():
+        _keep_latest(account_id, time, into.arrivals.last)
         seen = into.latest.get(account_id)
         if seen is None or time > seen.event_time:
             into.latest[account_id] = Seen(partition, time, received_at)
@@ -251,50 +287,3 @@ def _received_at(record: Record, now: datetime) -> datetime:
     except (ValueError, OverflowError, OSError):
         return now
     return now if stamp > now or is_too_old(stamp, now) else stamp
-
-
-def _as_text(event: UsageEvent) -> bytes:
-    """Return an event that was corrected, as it is counted."""
-    try:
-        return msgspec.json.encode(event.to_cloudevent())
-    except RecursionError:  # properties nested without end: they add nothing
-        bare = {**event.to_cloudevent(), "data": {"user_id": event.user_id}}
-        return msgspec.json.encode(bare)
-
-
-def _rejection(event: object, error: InvalidEvent, received_at: datetime) -> Rejection:
-    attributes = event if isinstance(event, dict) else {}
-    return Rejection(
-        source=str(attributes.get("source") or "kafka")[:_LONGEST_ID].replace("\x00", ""),
-        event_id=_event_id(attributes),
-        code=error.reason,
-        message=error.detail,
-        raw=_raw(event),
-        received_at=received_at,
-    )
-
-
-def _event_id(attributes: Mapping[str, object]) -> str | None:
-    event_id = attributes.get("id")
-    # The index over rejections takes no text of any length.
-    return event_id.replace("\x00", "")[:_LONGEST_ID] or None if isinstance(event_id, str) else None
-
-
-def _raw(event: object) -> str:
-    try:
-        return msgspec.json.encode(event).decode()[:_LONGEST_RAW]
-    except RecursionError:
-        return "nested too deeply to be kept"
-
-
-def _from_binary(record: Record) -> object:
-    attributes: dict[str, object] = {
-        name[3:]: value.decode("utf-8", "replace")
-        for name, value in record.headers
-        if name.startswith("ce_") and value is not None
-    }
-    try:
-        attributes["data"] = msgspec.json.decode(record.value or b"null")
-    except _UNREADABLE:
-        attributes["data"] = None
-    return attributes

@@ -1,4 +1,4 @@
-"""Raw usage kept beside its counts, sums of properties, and days of ids that are closed."""
+"""Raw usage kept beside its counts, sums of properties, and the one day that is counted on."""
 
 from alembic import op
 
@@ -11,10 +11,12 @@ depends_on = None
 
 # Where counts are older than the raw events beside them, only later days can be proven.
 TABLES = """
-CREATE TABLE usage_closed (
-    day  date PRIMARY KEY,
-    ids  bigint NOT NULL
+CREATE TABLE usage_today (
+    is_only  boolean PRIMARY KEY CHECK (is_only),
+    day      date NOT NULL
 );
+INSERT INTO usage_today (is_only, day)
+    SELECT true, coalesce(max(day), '-infinity') FROM usage_ids;
 
 CREATE TABLE usage_raw (
     day      date NOT NULL,
@@ -32,6 +34,8 @@ CREATE TABLE usage_raw_since (
 INSERT INTO usage_raw_since (is_only, day)
     SELECT true, CASE WHEN EXISTS (SELECT FROM usage_daily)
         THEN current_date + 1 ELSE '-infinity' END;
+
+ALTER TABLE accounts SET (fillfactor = 80);
 
 CREATE TABLE usage_sums (
     account_id  text COLLATE "C" NOT NULL,

@@ -84,7 +84,8 @@ async def read(
     a time, so the whole history may be read.
     """
     wanted = None if account_ids is None else frozenset(account_ids)
-    after: tuple[date, UUID] = (first_day - _MOST_AHEAD, UUID(int=0))
+    earliest = date.min if first_day <= date.min + _MOST_AHEAD else first_day - _MOST_AHEAD
+    after: tuple[date, UUID] = (earliest, UUID(int=0))
     while (found := await _next(tx, after)) is not None:
         after, payload = found
         for event in unpack(payload):
@@ -94,10 +95,27 @@ async def read(
                 yield event
 
 
+async def see_one_moment(tx: Transaction) -> None:
+    """Have a transaction see everything as of one moment; it must be its first statement."""
+    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+async def kept_since(tx: Transaction) -> date:
+    """Return from which day of counting on all events are kept; `date.min` for always."""
+    since: date = await tx.fetch_value("SELECT day FROM usage_raw_since")
+    return since
+
+
 async def complete_since(tx: Transaction) -> date:
     """Return the first local day whose events are all kept; `date.min` when every event is."""
-    since: date = await tx.fetch_value("SELECT day FROM usage_raw_since")
+    since = await kept_since(tx)
     return since if since == date.min else since + _MOST_AHEAD
+
+
+async def events_by_day(tx: Transaction) -> Mapping[date, int]:
+    """Return how many events were counted on each day, as far as they are kept."""
+    rows = await tx.fetch_all("SELECT day, sum(events) AS n FROM usage_raw GROUP BY day")
+    return {row["day"]: int(row["n"]) for row in rows}
 
 
 async def add(tx: Transaction, day: date, events: int, payload: bytes) -> None:

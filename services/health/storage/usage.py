@@ -1,11 +1,14 @@
 """Usage counts."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from services.health.domain.usage.counting import Cell, Counts, SumCell
 from services.health.storage.accounts import PeerGroup
 from shared.db.transaction import Transaction
+
+_COLUMN = {"usage_daily": "name", "usage_users": "user_id"}
+"""What a table counts by, beside account and day."""
 
 
 async def groups(tx: Transaction, account_ids: Iterable[str]) -> Mapping[str, PeerGroup]:
@@ -27,9 +30,22 @@ async def add(tx: Transaction, counts: Counts) -> None:
     await _touch_accounts(tx, counts)
     if any(delta.is_backfilled for delta in counts.accounts.values()):
         await _note_backfill(tx)
-    await _add_rows(tx, "usage_daily", "name", counts.events)
-    await _add_rows(tx, "usage_users", "user_id", counts.users)
+    await _add_rows(tx, "usage_daily", counts.events)
+    await _add_rows(tx, "usage_users", counts.users)
     await _add_sums(tx, counts.sums)
+
+
+async def counts_since(
+    tx: Transaction, table: str, first: date, account_id: str | None = None
+) -> Mapping[Cell, int]:
+    """Return the counts of a table from a day on, of one account or of all."""
+    rows = await tx.fetch_all(
+        f"SELECT account_id, day, {_COLUMN[table]} AS what, n FROM {table} WHERE day >= :first "
+        "AND (CAST(:account_id AS text) IS NULL OR account_id = :account_id)",
+        first=first,
+        account_id=account_id,
+    )
+    return {(row["account_id"], row["day"], row["what"]): row["n"] for row in rows}
 
 
 async def last_backfill(tx: Transaction) -> datetime | None:
@@ -123,7 +139,8 @@ async def _touch_accounts(tx: Transaction, counts: Counts) -> None:
     )
 
 
-async def _add_rows(tx: Transaction, table: str, column: str, counts: Mapping[Cell, int]) -> None:
+async def _add_rows(tx: Transaction, table: str, counts: Mapping[Cell, int]) -> None:
+    column = _COLUMN[table]
     rows = sorted(counts.items())
     if not rows:
         return

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile
-from services.health.domain.usage.counting import Arrivals, Counts, count, tally
+from services.health.domain.usage.counting import Arrivals, count, tally
 from services.health.settings import EVENT_GRACE
-from services.health.storage import raw, usage, usage_ids, watermarks
+from services.health.storage import raw, usage, usage_days, usage_ids, watermarks
 from services.health.storage.accounts import PeerGroup
-from services.health.storage.usage_ids import ClosedDays
+from services.health.storage.usage_ids import PastDays
 from services.health.storage.watermarks import Seen, Watermark
 from shared.contracts.health import UsageMilestoneReached
 from shared.db.transaction import Transaction
@@ -21,10 +21,10 @@ _NEWCOMERS = PeerGroup("smb", "UTC")
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What counting goes by: the profile, the days that are closed, and whether raw is kept."""
+    """What counting goes by: the profile, the ids of past days, and whether raw is kept."""
 
     profile: Profile | ProfileBook
-    closed: ClosedDays
+    past: PastDays
     keeps_raw: bool
 
 
@@ -45,16 +45,22 @@ async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> int:
     arrivals = batch.arrivals
     if not len(arrivals):
         return 0
+    today = await usage_days.hold(tx)
     groups = await usage.groups(tx, arrivals.received)
     zones = {account: g.time_zone for account, g in groups.items() if g.time_zone != "UTC"}
     known, all_of_it = await asyncio.gather(
-        usage_ids.claim(tx, arrivals.keys, by.closed), asyncio.to_thread(tally, arrivals, zones)
+        usage_ids.claim(tx, arrivals.keys, today, by.past),
+        asyncio.to_thread(tally, arrivals, zones),
     )
     skipped = _places(arrivals, known)
     counted = len(arrivals) - len(skipped)
     if counted:
-        counts = count(arrivals, zones, skipped, all_of_it)
-        await _save(tx, batch, counts, (skipped, zones), by)
+        chunk = raw.Chunk(batch.values, sorted(skipped), zones)
+        packing = _pack(chunk) if by.keeps_raw else None
+        await usage.add(tx, count(arrivals, zones, skipped, all_of_it))
+        await _reach_milestones(tx, arrivals, skipped, by.profile)
+        if packing is not None:
+            await raw.add(tx, today, counted, await packing)
     await _note_watermarks(tx, batch.latest, groups)
     return counted
 
@@ -67,21 +73,9 @@ def _places(arrivals: Arrivals, known: Collection[bytes]) -> set[int]:
     return skipped
 
 
-async def _save(
-    tx: Transaction,
-    batch: Usage,
-    counts: Counts,
-    left_out: tuple[set[int], Mapping[str, str]],
-    by: Counting,
-) -> None:
-    skipped, zones = left_out
-    chunk = raw.Chunk(batch.values, sorted(skipped), zones)
-    packing = asyncio.ensure_future(asyncio.to_thread(raw.pack, chunk)) if by.keeps_raw else None
-    await usage.add(tx, counts)
-    await _reach_milestones(tx, batch.arrivals, skipped, by.profile)
-    if packing is not None:
-        day = by.closed.counting_day(tx.now)
-        await raw.add(tx, day, len(batch.arrivals) - len(skipped), await packing)
+def _pack(chunk: raw.Chunk) -> asyncio.Future[bytes]:
+    """Compress a chunk in a thread, while the database adds up."""
+    return asyncio.ensure_future(asyncio.to_thread(raw.pack, chunk))
 
 
 async def _note_watermarks(

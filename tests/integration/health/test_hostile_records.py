@@ -10,7 +10,7 @@ import pytest
 from services.health.domain.usage.event import Reception, read_cloudevent
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
-from shared.bus.consumer import Batch
+from shared.bus.batches import Batch
 from shared.contracts.event import Event, MalformedEvent
 from shared.db import inbox
 from shared.db.transaction import Database

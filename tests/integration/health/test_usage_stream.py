@@ -11,7 +11,7 @@ from services.health.jobs import Sealer, refresh_scores
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
 from services.health.storage import accounts
-from shared.bus.consumer import Batch
+from shared.bus.batches import Batch
 from shared.db import inbox
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock

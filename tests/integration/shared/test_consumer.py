@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.bus.consumer import Batch
+from shared.bus.batches import Batch
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.retry import Backoff
 from shared.bus.topics import Cluster

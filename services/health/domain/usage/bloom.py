@@ -1,4 +1,4 @@
-"""A Bloom filter over the keys of a day that is closed: "never seen" is certain, "seen" is not.
+"""A Bloom filter over the keys of a day that is past: "never seen" is certain, "seen" is not.
 
 Bloom, "Space/time trade-offs in hash coding with allowable errors", CACM 13(7), 1970; positions by
 double hashing, Kirsch and Mitzenmacher, "Less hashing, same performance", 2008. Keys are hashes
@@ -22,8 +22,13 @@ class KeyFilter:
     """Remembers which 16-byte keys cannot have been added, in 12 bits a key."""
 
     def __init__(self, capacity: int) -> None:
-        self._size = np.uint64(max(64, -(-capacity * _BITS_PER_KEY // 8) * 8))
-        self._bits = np.zeros(int(self._size) // 8, dtype=np.uint8)
+        self._bits_in_all = np.uint64(max(64, -(-capacity * _BITS_PER_KEY // 8) * 8))
+        self._bits = np.zeros(int(self._bits_in_all) // 8, dtype=np.uint8)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes."""
+        return self._bits.nbytes
 
     @staticmethod
     def bytes_for(capacity: int) -> int:
@@ -48,7 +53,7 @@ class KeyFilter:
         return found
 
     def _positions(self, keys: Words, number: int) -> Words:
-        return (keys[:, 0] + np.uint64(number) * (keys[:, 1] | np.uint64(1))) % self._size
+        return (keys[:, 0] + np.uint64(number) * (keys[:, 1] | np.uint64(1))) % self._bits_in_all
 
 
 def words_of(keys: Sequence[bytes]) -> Words:

@@ -1,0 +1,98 @@
+"""Compute the counts again from the raw events, and compare."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from services.health.domain.usage.counting import Cell
+from services.health.storage import raw, usage, usage_days
+from shared.db.transaction import Transaction
+
+_TOLD_EVERY = 100_000
+
+
+class Difference(NamedTuple):
+    """A number that is not what the raw events add up to.
+
+    ``account_id`` and ``what`` (the event's name, or the user's id) are empty for ids of a day.
+    """
+
+    table: str
+    account_id: str
+    day: date
+    what: str
+    kept: int
+    raw: int
+
+
+@dataclass(slots=True)
+class Verification:
+    """From which local day on was compared, how much, and everything that differs."""
+
+    since: date
+    events: int = 0
+    rows: int = 0
+    ids: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+async def verify_usage(
+    tx: Transaction,
+    *,
+    account_id: str | None = None,
+    since: date | None = None,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Verification:
+    """Compare every count with the raw events: by name, by user, and the ids that are kept.
+
+    Everything is read as of one moment, while usage goes on being counted. Days whose raw events
+    are not all kept any more are left out. ``tell`` is called with the number of events read.
+    """
+    await raw.see_one_moment(tx)
+    done = Verification(max(since or date.min, await raw.complete_since(tx)))
+    names, users = await _add_up(tx, done, account_id, tell)
+    for table, added in (("usage_daily", names), ("usage_users", users)):
+        kept = await usage.counts_since(tx, table, done.since, account_id)
+        done.rows += len(kept)
+        done.differences += _compare(table, kept, added)
+    if account_id is None:
+        await _compare_ids(tx, done)
+    return done
+
+
+async def _add_up(
+    tx: Transaction, done: Verification, account_id: str | None, tell: Callable[[int], None]
+) -> tuple[Counter[Cell], Counter[Cell]]:
+    names: Counter[Cell] = Counter()
+    users: Counter[Cell] = Counter()
+    wanted = None if account_id is None else [account_id]
+    async for event in raw.read(tx, done.since, date.max, wanted):
+        names[event.account_id, event.day, event.name] += 1
+        if event.user_id is not None:
+            users[event.account_id, event.day, event.user_id] += 1
+        done.events += 1
+        if done.events % _TOLD_EVERY == 0:
+            tell(done.events)
+    return names, users
+
+
+def _compare(
+    table: str, kept: Mapping[Cell, int], added: Mapping[Cell, int]
+) -> Iterator[Difference]:
+    for cell in sorted(kept.keys() | added.keys()):
+        if kept.get(cell, 0) != added.get(cell, 0):
+            yield Difference(table, *cell, kept.get(cell, 0), added.get(cell, 0))
+
+
+async def _compare_ids(tx: Transaction, done: Verification) -> None:
+    """Compare the ids of each day with the raw events counted on it: none twice, none missing."""
+    events = await raw.events_by_day(tx)
+    for day in sorted(await usage_days.days_of_ids(tx)):
+        if day >= await raw.kept_since(tx):
+            ids = await usage_days.count_ids(tx, day)
+            done.ids += ids
+            if ids != events.get(day, 0):
+                row = Difference("usage_ids", "", day, "", ids, events.get(day, 0))
+                done.differences.append(row)

@@ -1,0 +1,108 @@
+"""Adding up a batch: local days, what is left out, sums, and the filter over past ids."""
+
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.health.domain.usage.bloom import KeyFilter, words_of
+from services.health.domain.usage.counting import (
+    Amount,
+    Arrivals,
+    LocalDays,
+    amounts_of,
+    count,
+    event_key,
+    keys_of,
+    tally,
+)
+from shared.kernel.days import local_day, zone_of
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SINCE_2000 = datetime(2000, 1, 1, tzinfo=UTC)
+ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia", "Mars/Base"]
+
+
+def arrivals(*rows: tuple[str, str, str, str | None, datetime]) -> Arrivals:
+    made = Arrivals()
+    for event_id, account, name, user, time in rows:
+        made.keys += keys_of("/shop", [event_id])
+        made.accounts.append(account)
+        made.names.append(name)
+        made.users.append(user)
+        made.times.append(time)
+        made.last[account] = max(time, made.last.get(account, time))
+        made.received[account] = NOON
+    return made
+
+
+def key(number: int) -> bytes:
+    return blake2b(str(number).encode(), digest_size=16).digest()
+
+
+@given(
+    moments=st.lists(
+        st.integers(0, 30 * 366 * 86_400).map(lambda s: SINCE_2000 + timedelta(seconds=s)),
+        min_size=1,
+        max_size=50,
+    ),
+    zone=st.sampled_from(ZONES),
+)
+def test_a_day_that_was_looked_up_before_is_the_day_it_would_be(
+    moments: list[datetime], zone: str
+) -> None:
+    days = LocalDays({"acme": zone})
+    near = [m + timedelta(minutes=n * 37) for m in moments for n in range(-40, 40)]
+    assert [days.of("acme", m) for m in near] == [local_day(m, zone_of(zone)) for m in near]
+
+
+def test_events_left_out_add_nothing_anywhere() -> None:
+    batch = arrivals(
+        ("1", "acme", "login", "ann", NOON),
+        ("2", "acme", "login", "bob", NOON),
+        ("3", "globex", "login", "cid", NOON),
+    )
+    batch.amounts = [Amount(0, "seats", 2.0), Amount(1, "seats", 3.0)]
+    counts = count(batch, {}, {1, 2}, tally(batch, {}))
+    day = NOON.date()
+    assert counts.events == {("acme", day, "login"): 1}
+    assert counts.users == {("acme", day, "ann"): 1}
+    assert counts.sums == {("acme", day, "login", "seats"): (2.0, 1)}
+    assert set(counts.accounts) == {"acme"}
+
+
+def test_an_event_without_a_user_counts_as_an_event_only() -> None:
+    counts = count(arrivals(("1", "acme", "login", None, NOON)), {"acme": "Asia/Tokyo"})
+    assert counts.events == {("acme", date(2026, 3, 2), "login"): 1}
+    assert not counts.users
+
+
+def test_only_finite_numbers_are_added_up() -> None:
+    properties = {"a": 1, "b": 2.5, "c": True, "d": "3", "e": float("inf"), "f": 10**400}
+    found = list(amounts_of(properties, frozenset("abcdefg"), 7))
+    assert found == [Amount(7, "a", 1.0), Amount(7, "b", 2.5)]
+
+
+def test_a_key_is_the_same_alone_and_in_a_batch() -> None:
+    assert keys_of("/shop", ["a", "b"]) == [event_key("/shop", x).bytes for x in "ab"]
+    assert event_key("/sho", "pa") != event_key("/shop", "a")
+
+
+def test_repeated_events_are_found_at_their_later_places() -> None:
+    batch = arrivals(*[(each, "acme", "login", "ann", NOON) for each in "abacb"])
+    assert batch.repeated() == {2, 4}
+
+
+def test_a_filter_never_denies_what_was_added_and_seldom_suspects_the_rest() -> None:
+    added = [key(n) for n in range(20_000)]
+    others = [key(n) for n in range(20_000, 40_000)]
+    filled = KeyFilter(len(added))
+    for at in range(0, len(added), 3_000):
+        filled.add(words_of(added[at : at + 3_000]))
+    assert filled.may_hold(words_of(added)).all()
+    assert filled.may_hold(words_of(others)).mean() < 0.01
+
+
+def test_an_empty_filter_suspects_nothing() -> None:
+    assert not KeyFilter(0).may_hold(words_of([key(1)])).any()

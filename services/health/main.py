@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from services.health.api import ROUTERS
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, SignalStream, UsageStream
-from services.health.settings import Settings
+from services.health.settings import Settings, load_catalogue, load_mappings
 from services.health.usecases.profiles import PROFILES
 from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC
 from shared.bus.windows import Windows
@@ -37,5 +37,11 @@ SERVICE = Service(
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the app of health, from the environment unless settings are given."""
+    """Return the app of health, from the environment unless settings are given.
+
+    Raises `SignalsInvalid` or `MappingInvalid` when a file of the company's own cannot be used: a
+    mistake is seen at the start and not with the first signal.
+    """
+    load_catalogue()
+    load_mappings()
     return build_service(SERVICE, settings or Settings())

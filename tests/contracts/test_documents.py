@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft7Validator
 from referencing import Registry
 
-from shared.bus.topics import USAGE_TOPIC, read_topics
+from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC, read_topics
 from shared.contracts.registry import FACTS, PUBLISHERS, topic_of
 from tenure.catalog import SERVICES
 from tenure.docgen import __main__ as command
@@ -128,7 +128,7 @@ def test_the_asyncapi_document_says_what_listeners_hear() -> None:
 
 
 def test_there_is_a_topic_and_a_dead_letter_topic_for_every_publisher() -> None:
-    wanted = {*(topic_of(publisher) for publisher in PUBLISHERS), USAGE_TOPIC}
+    wanted = {*(topic_of(publisher) for publisher in PUBLISHERS), USAGE_TOPIC, SIGNALS_TOPIC}
 
     assert {topic.name for topic in read_topics()} == wanted | {f"{name}.dlq" for name in wanted}
     assert set(PUBLISHERS) == set(SERVICES)

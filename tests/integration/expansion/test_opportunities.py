@@ -7,6 +7,7 @@ from typing import Any
 from services.expansion import storage
 from services.expansion.domain.opportunity import Opportunity
 from services.expansion.jobs import JOBS
+from shared.contracts.health import RiskDismissed
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.expansion import (
@@ -19,7 +20,7 @@ from tests.builders.expansion import (
     risk_recovered,
     usage,
 )
-from tests.conftest import OpenDatabase
+from tests.conftest import NOON, OpenDatabase
 from tests.integration.expansion.hearing import hear
 
 
@@ -150,6 +151,21 @@ async def test_a_risk_withholds_what_was_already_open(open_database: OpenDatabas
     assert await hear(database, risk_opened()) == []
     assert await hear(database, risk_recovered()) == ["opportunity_opened"]
     assert len(await the_opportunities(database)) == 1
+
+
+async def test_a_risk_that_a_person_dismissed_holds_nothing(open_database: OpenDatabase) -> None:
+    database = await open_database("expansion")
+    await hear(database, contract_signed(), usage(), risk_opened())
+    dismissed = RiskDismissed(
+        account_id="acme",
+        risk_id="risk-1",
+        reason="usage_drop",
+        by="Kim",
+        note=None,
+        dismissed_at=NOON,
+    )
+
+    assert await hear(database, dismissed) == ["opportunity_opened"]
 
 
 async def test_a_recovery_heard_before_its_risk_wins(open_database: OpenDatabase) -> None:

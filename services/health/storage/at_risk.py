@@ -44,11 +44,8 @@ async def open_risks(tx: Transaction, account_id: str) -> Sequence[tuple[str, Ri
 
 async def modelled_loss(tx: Transaction, account_id: str) -> float | None:
     """Return the probability of loss that a model gave the latest score, if one did."""
-    # Read through JSON: schemas from before there was a model have no such column.
     value = await tx.fetch_value(
-        "SELECT (to_jsonb(s) ->> 'p_loss')::float8 FROM scores AS s "
-        "WHERE account_id = :account_id AND is_latest",
-        account_id=account_id,
+        "SELECT p_loss FROM current_scores WHERE account_id = :account_id", account_id=account_id
     )
     return None if value is None else float(value)
 

@@ -161,11 +161,10 @@ async def test_a_probability_that_a_model_gave_comes_before_the_rule(
     csm: httpx.AsyncClient, health: Database
 ) -> None:
     async with health.transaction() as tx:
-        await tx.execute("ALTER TABLE scores ADD COLUMN IF NOT EXISTS p_loss float8")
         await tx.execute(
-            "INSERT INTO scores (account_id, at, score, band, coverage, profile, explanation, "
-            "is_latest, p_loss) VALUES ('acme', :now, 50, 'watch', 1, 'default@1', "
-            "CAST('{}' AS jsonb), true, 0.61)",
+            "INSERT INTO current_scores (account_id, segment, at, score, band, coverage, profile, "
+            "p_loss, explanation, changed_at, kept_at) VALUES ('acme', 'smb', :now, 50, 'watch', "
+            "1, 'default@1', 0.61, CAST('{}' AS jsonb), :now, :now)",
             now=tx.now,
         )
     await signal(csm, "acme", "payment_failed")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache, partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -151,6 +152,8 @@ def _place_by_value(row: Row) -> dict[str, Any]:
 
 def _at_risk(tx: Transaction, book: ProfileBook) -> Any:
     today = tx.now.date()
+    # Many accounts of a page share a few reasons.
+    title = cache(partial(title_of, profiles=book))
 
     def view(row: Row) -> AtRisk:
         return AtRisk(
@@ -161,7 +164,7 @@ def _at_risk(tx: Transaction, book: ProfileBook) -> Any:
             value_at_risk=_money(row["value_minor"], row["currency"]),
             notice_date=row["notice_on"],
             months_to_renewal=Standing(ends_on=row["ends_on"]).months_to_renewal(today),
-            risks=[OpenRisk(title=title_of(risk["reason"], book), **risk) for risk in row["risks"]],
+            risks=[OpenRisk(title=title(risk["reason"]), **risk) for risk in row["risks"]],
             changed_at=row["changed_at"],
         )
 

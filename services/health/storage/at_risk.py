@@ -77,7 +77,7 @@ async def by_probability(
     """Return accounts, the likeliest loss first."""
     return await tx.fetch_all(
         "SELECT * FROM at_risk WHERE (CAST(:currency AS text) IS NULL OR currency = :currency) "
-        f"AND {_AFTER_PROBABILITY} ORDER BY -probability, account_id LIMIT :limit",
+        f"{_beyond('probability', after)} ORDER BY -probability, account_id LIMIT :limit",
         currency=currency,
         limit=limit,
         **_bound(after),
@@ -90,8 +90,7 @@ async def by_value(
     """Return accounts of a currency, the most money at risk first."""
     return await tx.fetch_all(
         "SELECT * FROM at_risk WHERE currency = :currency AND value_minor IS NOT NULL "
-        "AND (CAST(:by AS float8) IS NULL OR (-value_minor, account_id) > (-CAST(:by AS float8), "
-        "CAST(:account_id AS text))) ORDER BY -value_minor, account_id LIMIT :limit",
+        f"{_beyond('value_minor', after)} ORDER BY -value_minor, account_id LIMIT :limit",
         currency=currency,
         limit=limit,
         **_bound(after),
@@ -103,7 +102,7 @@ async def without_value(
 ) -> Sequence[RowMapping]:
     """Return accounts whose money is not known, the likeliest loss first."""
     return await tx.fetch_all(
-        f"SELECT * FROM at_risk WHERE value_minor IS NULL AND {_AFTER_PROBABILITY} "
+        f"SELECT * FROM at_risk WHERE value_minor IS NULL {_beyond('probability', after)} "
         "ORDER BY -probability, account_id LIMIT :limit",
         limit=limit,
         **_bound(after),
@@ -128,11 +127,12 @@ async def currencies(tx: Transaction) -> Sequence[str]:
     return [row["currency"] for row in rows]
 
 
-_AFTER_PROBABILITY = (
-    "(CAST(:by AS float8) IS NULL OR (-probability, account_id) > (-CAST(:by AS float8), "
-    "CAST(:account_id AS text)))"
-)
+def _beyond(column: str, after: Place | None) -> str:
+    """Return the condition of a later page; the first has none, so that each has its own plan."""
+    if after is None:
+        return ""
+    return f"AND (-{column}, account_id) > (-CAST(:by AS float8), CAST(:account_id AS text))"
 
 
 def _bound(after: Place | None) -> dict[str, Any]:
-    return {"by": after.by if after else None, "account_id": after.account_id if after else None}
+    return {} if after is None else {"by": after.by, "account_id": after.account_id}

@@ -196,7 +196,8 @@ def _calibration_table(probability: Floats, sample: Sample) -> Sequence[Calibrat
 
 
 def _months(panel: Panel) -> Sequence[tuple[str, Bools]]:
-    months = np.array([date.fromordinal(int(day)).strftime("%Y-%m") for day in panel.day])
+    days, place = np.unique(panel.day, return_inverse=True)
+    months = np.array([date.fromordinal(int(day)).strftime("%Y-%m") for day in days])[place]
     return [(str(month), months == month) for month in np.unique(months)]
 
 

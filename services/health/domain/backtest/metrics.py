@@ -1,7 +1,8 @@
 """How well a risk ranks and how true a probability is; all weighted, all without opinions.
 
 ``risk``: larger means more likely lost. ``lost`` is true or false per entry, ``weight`` how often
-the entry counts (a bootstrap's multiplicity). Each returns nan where it is not defined.
+the entry counts (a bootstrap's multiplicity). Each returns nan where it is not defined. Sums are
+written out: handing vectors of this size to threads of a linear-algebra library costs more.
 """
 
 import math
@@ -58,7 +59,7 @@ def _area(lost: Floats, kept: Floats) -> float:
     if all_lost <= 0 or all_kept <= 0:
         return math.nan
     below = all_kept - np.cumsum(kept)
-    return float(lost @ (below + kept / 2) / (all_lost * all_kept))
+    return float((lost * (below + kept / 2)).sum() / (all_lost * all_kept))
 
 
 def _average_precision(lost: Floats, everyone: Floats) -> float:
@@ -67,7 +68,7 @@ def _average_precision(lost: Floats, everyone: Floats) -> float:
         return math.nan
     named = np.cumsum(everyone)
     precision = np.divide(np.cumsum(lost), named, out=np.zeros_like(named), where=named > 0)
-    return float(precision @ lost / all_lost)
+    return float((precision * lost).sum() / all_lost)
 
 
 def base_rate(lost: Bools, weight: Floats) -> float:
@@ -79,7 +80,7 @@ def base_rate(lost: Bools, weight: Floats) -> float:
 def brier(probability: Floats, lost: Bools, weight: Floats) -> float:
     """Return the mean squared error of a probability: 0 is perfect."""
     total = weight.sum()
-    return float(weight @ (probability - lost) ** 2 / total) if total > 0 else math.nan
+    return float((weight * (probability - lost) ** 2).sum() / total) if total > 0 else math.nan
 
 
 def brier_skill(probability: Floats, lost: Bools, weight: Floats) -> float:
@@ -94,7 +95,7 @@ def log_loss(probability: Floats, lost: Bools, weight: Floats) -> float:
     sure = np.clip(probability, _CERTAIN, 1 - _CERTAIN)
     each = -np.where(lost, np.log(sure), np.log1p(-sure))
     total = weight.sum()
-    return float(weight @ each / total) if total > 0 else math.nan
+    return float((weight * each).sum() / total) if total > 0 else math.nan
 
 
 def logit(probability: Floats) -> Floats:
@@ -117,12 +118,13 @@ def line_through(
         said = 1 / (1 + np.exp(-np.clip(slope * logits + offset, -500, 500)))
         error, spread = weight * (said - lost), weight * said * (1 - said)
         pull = np.array(
-            [error @ logits + held_by * (slope - 1), error.sum() + held_by * offset]
+            [(error * logits).sum() + held_by * (slope - 1), error.sum() + held_by * offset]
         )
+        bent = spread * logits
         bend = np.array(
             [
-                [(spread * logits) @ logits + held_by, spread @ logits],
-                [spread @ logits, spread.sum() + held_by],
+                [(bent * logits).sum() + held_by, bent.sum()],
+                [bent.sum(), spread.sum() + held_by],
             ]
         )
         step = np.linalg.lstsq(bend, pull, rcond=None)[0]

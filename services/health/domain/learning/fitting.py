@@ -93,16 +93,18 @@ def split_by_time(
 ) -> Split | None:
     """Split where the smaller side has the most losses; None when a side has too few.
 
+    What is learned from is split once more to choose and calibrate: its losses count half.
+
     Landmarks of the early side end at least the embargo before the late side begins, so that
     every outcome learned from was known by then, and no renewal is on both sides.
     """
     days = np.unique(design.day) if from_day is None else np.array([from_day])
-    best, most = None, least_losses - 1
+    best, most = None, 0.0
     for day in days:
         early, late = design.day + embargo_days <= day, design.day >= day
-        smaller = min(_losses(design, early), _losses(design, late))
-        if smaller > most:
-            best, most = Split(int(day), early, late), smaller
+        before, after = _losses(design, early), _losses(design, late)
+        if min(before, after) >= least_losses and min(before / 2, after) > most:
+            best, most = Split(int(day), early, late), min(before / 2, after)
     return best
 
 

@@ -32,7 +32,7 @@ class Fit:
     def logits(self, design: Design) -> Floats:
         """Return the log-odds of a loss, not calibrated."""
         base = self.intercept + self.segments[design.segment] + self.month_slope * design.months
-        found: Floats = base + design.evidence @ self.betas
+        found: Floats = base + np.einsum("ij,j->i", design.evidence, self.betas)
         return found
 
 
@@ -50,10 +50,11 @@ class _Problem:
         fit = _unpack(x, groups)
         design = self.design
         base = fit.intercept + fit.segments[design.segment] + fit.month_slope * design.months
-        logits = base + self.evidence @ fit.betas
+        logits = base + np.einsum("ij,j->i", self.evidence, fit.betas)
         error = design.weight * (expit(logits) - design.is_lost)
         off = fit.betas - self.target
-        value = design.weight @ (np.logaddexp(0, logits) - design.is_lost * logits) + 0.5 * (
+        each = design.weight * (np.logaddexp(0, logits) - design.is_lost * logits)
+        value = each.sum() + 0.5 * (
             SEGMENT_PULL * fit.segments @ fit.segments
             + _MONTH_PULL * fit.month_slope**2
             + self.pull * off @ off
@@ -63,8 +64,8 @@ class _Problem:
                 [error.sum()],
                 np.bincount(design.segment, weights=error, minlength=groups)
                 + SEGMENT_PULL * fit.segments,
-                [error @ design.months + _MONTH_PULL * fit.month_slope],
-                error @ self.evidence + self.pull * off,
+                [(error * design.months).sum() + _MONTH_PULL * fit.month_slope],
+                np.einsum("i,ij->j", error, self.evidence) + self.pull * off,
             ]
         )
         return float(value), gradient

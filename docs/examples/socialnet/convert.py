@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script of the documentation, part of no package
 """Turn the files of the simulated social network into the files of `tenure health backtest`.
 
 Usage: python docs/examples/socialnet/convert.py FOLDER TARGET
@@ -61,7 +62,15 @@ def _outcomes(source: Path, target: Path) -> int:
                     lost = int(term["end_date"] not in starts)
                     mrr = round(float(term["mrr"]) * 100)
                     out.writerow(
-                        [account, term["end_date"], lost, mrr, "USD", channel[account], term["start_date"]]
+                        [
+                            account,
+                            term["end_date"],
+                            lost,
+                            mrr,
+                            "USD",
+                            channel[account],
+                            term["start_date"],
+                        ]
                     )
                     rows += 1
     return rows
@@ -69,4 +78,4 @@ def _outcomes(source: Path, target: Path) -> int:
 
 if __name__ == "__main__":
     usage_rows, outcome_rows = convert(Path(sys.argv[1]), Path(sys.argv[2]))
-    print(f"{usage_rows} rows of usage, {outcome_rows} renewals")
+    sys.stdout.write(f"{usage_rows} rows of usage, {outcome_rows} renewals\n")

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import numpy as np
 
+from services.health.domain.backtest.budget import SURPRISE_LEAD
 from services.health.domain.backtest.evaluation import (
     BandRow,
     Evaluation,
@@ -15,7 +16,6 @@ from services.health.domain.backtest.evaluation import (
     difference,
     evaluate,
 )
-from services.health.domain.backtest.budget import SURPRISE_LEAD
 from services.health.domain.backtest.history import Floats, History
 from services.health.domain.backtest.panel import (
     Panel,
@@ -308,7 +308,7 @@ class _Judge:
     def _data(self) -> Data:
         panel, history = self._watched.panel, self._history
         seen = np.abs(panel.subscores - 0.5).max(axis=0) > 0
-        share = (panel.subscores != 0.5).mean(axis=0)  # noqa: PLR2004 - neutral
+        share = (panel.subscores != 0.5).mean(axis=0)
         return Data(
             accounts=len(np.unique(panel.account)),
             renewals=panel.count_renewals()[0],
@@ -343,7 +343,9 @@ class _Judge:
         )
 
     def _learning(self, learned: Learned, shares: Floats) -> Learning:
-        betas = zip(self._design.inputs, shares, learned.expert.betas, learned.fit.betas, strict=True)
+        betas = zip(
+            self._design.inputs, shares, learned.expert.betas, learned.fit.betas, strict=True
+        )
         return Learning(
             pull=None if np.isinf(learned.pull) else learned.pull,
             renewals=learned.renewals,

@@ -117,7 +117,9 @@ def at_lead(panel: Panel, lead: int, step_days: int) -> Bools:
     return (panel.lead >= lead) & (panel.lead < lead + step_days)
 
 
-def money(panel: Panel, probability: Floats, budget: float, bootstrap: Bootstrap, seed: int) -> Sequence[Money]:
+def money(
+    panel: Panel, probability: Floats, budget: float, bootstrap: Bootstrap, seed: int
+) -> Sequence[Money]:
     """Return, per currency, what a ranking by p and one by p x MRR catch at the same budget."""
     currencies = np.asarray(panel.currency)
     found = []

@@ -177,13 +177,15 @@ def _truth(setting: Setting, probability: Floats) -> Truth:
             *metrics.line_through(logits, lost, weight),
         )
 
-    figures = setting.bootstrap.figures(sample, estimates)
-    return Truth(*figures, _calibration_table(probability, sample))
+    score, skill, slope, offset = setting.bootstrap.figures(sample, estimates)
+    return Truth(score, skill, slope, offset, _calibration_table(probability, sample))
 
 
 def _calibration_table(probability: Floats, sample: Sample) -> Sequence[CalibrationBin]:
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, _BINS + 1)))
-    place = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, max(0, len(edges) - 2))
+    place = np.clip(
+        np.searchsorted(edges, probability, side="right") - 1, 0, max(0, len(edges) - 2)
+    )
     rows = []
     for number in np.unique(place):
         mask = place == number

@@ -51,7 +51,7 @@ class Panel:
 
     def take(self, mask: Bools) -> "Panel":
         """Return the entries where the mask holds."""
-        at = np.flatnonzero(mask)
+        at: list[int] = np.flatnonzero(mask).tolist()
         return Panel(
             inputs=self.inputs,
             account=self.account[at],

@@ -95,11 +95,12 @@ class PeerReplay:
         numbers = self._numbers
         low, high = np.searchsorted(numbers.day, (day, day + 1))
         known = numbers.known[low:high] <= cutoff
-        return np.bincount(
+        counts: Floats = np.bincount(
             numbers.slot[low:high][known],
             weights=numbers.number[low:high][known],
             minlength=self._accounts,
-        )
+        ).astype(np.float64)
+        return counts
 
     def _seal(self, at: _Checkpoint, day: int, starts: Ints, cutoff: int) -> _Checkpoint:
         here = np.flatnonzero(starts <= day)

@@ -1,14 +1,12 @@
 """What was known of every account on a landmark, and nothing that came later."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
 from services.health.domain.backtest.history import (
-    NOBODY,
     Floats,
     History,
     Ints,
@@ -18,12 +16,16 @@ from services.health.domain.backtest.history import (
     seen_at,
 )
 from services.health.domain.backtest.peers import DailyNumbers, PeerReplay
-from services.health.domain.profile.metrics import Metric, MetricKind
+from services.health.domain.backtest.windows import measure_all, windowed
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.score import Evidence, Observation
 
+Numbers = Callable[[UsageLog, Ints], DailyNumbers]
 _REMEMBERED = timedelta(days=730)
-_WINDOW = re.compile(r"(?P<metric>.+)_(?P<days>\d{1,3})d")
+_RATIOS: Mapping[str, Numbers] = {
+    "usage_ratio": DailyNumbers.of_events,
+    "active_users_ratio": DailyNumbers.of_users,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,12 @@ class Replay:
     def __init__(self, history: History, profile: Profile) -> None:
         self._history = history
         self._log = history.usage.by_day()
-        self._windows = tuple(_windows(profile))
+        self._metrics = windowed(profile, names_users=history.names_users)
         wanted = {one.name for dimension in profile.dimensions for one in dimension.inputs}
         self._peers = {
-            name: tuple(self._groups(metric))
-            for name, metric in (
-                ("usage_ratio", MetricKind.COUNT),
-                ("active_users_ratio", MetricKind.ACTIVE_USERS),
-            )
-            if name in wanted and (metric is MetricKind.COUNT or history.names_users)
+            name: tuple(self._groups(numbers))
+            for name, numbers in _RATIOS.items()
+            if name in wanted and (numbers == DailyNumbers.of_events or history.names_users)
         }
 
     def at(self, landmark: date) -> Picture:
@@ -83,16 +82,13 @@ class Replay:
         }
         return Picture(landmark, observed, self._signals(moment))
 
-    def _groups(self, metric: MetricKind) -> Sequence[tuple[Ints, PeerReplay]]:
+    def _groups(self, numbers: Numbers) -> Iterator[tuple[Ints, PeerReplay]]:
         groups = np.asarray(self._history.groups)
-        found = []
         for group in sorted(set(self._history.groups)):
             mine = np.flatnonzero(groups == group)
             slots = np.full(len(groups), -1, dtype=np.int64)
             slots[mine] = np.arange(len(mine))
-            of = DailyNumbers.of_users if metric is MetricKind.ACTIVE_USERS else DailyNumbers.of_events
-            found.append((mine, PeerReplay(len(mine), of(self._log, slots))))
-        return found
+            yield mine, PeerReplay(len(mine), numbers(self._log, slots))
 
     def _ratios(
         self, groups: Sequence[tuple[Ints, PeerReplay]], through: int, cutoff: int
@@ -114,17 +110,13 @@ class Replay:
         return log if in_time.all() else log.take(in_time)
 
     def _numbers(self, log: UsageLog, through: int) -> Mapping[str, Floats]:
-        accounts, names = len(self._history.accounts), self._history.events
-        started = np.bincount(log.account, minlength=accounts) > 0
-        found = {}
-        for window in self._windows:
-            first = int(np.searchsorted(log.day, through - window.days + 1))
-            inside = log.take(slice(first, len(log)))
-            counted = np.array([window.metric.counts(name) for name in names] or [False])
-            inside = inside.take(counted[inside.event])
-            numbers = _numbers(window.metric.kind, inside, accounts)
-            found[window.name] = np.where(started, numbers, np.nan)
-        return found
+        first = np.full(len(self._history.accounts), through + 1, dtype=np.int64)
+        np.minimum.at(first, log.account, log.day)
+        events = self._history.events
+        return {
+            metric.name: measure_all(metric, events, log, through, first)
+            for metric in self._metrics
+        }
 
     def _signals(self, moment: datetime) -> Mapping[int, Sequence[KnownSignal]]:
         return {
@@ -135,32 +127,3 @@ class Replay:
             ]
             for account, signals in self._history.signals.items()
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """An input that is a metric over the last days, such as ``reports_28d``."""
-
-    name: str
-    metric: Metric
-    days: int
-
-
-def _windows(profile: Profile) -> Sequence[_Window]:
-    metrics = {metric.name: metric for metric in profile.metrics}
-    names = [one.name for dimension in profile.dimensions for one in dimension.inputs]
-    matches = [(name, match) for name in names if (match := _WINDOW.fullmatch(name))]
-    return [
-        _Window(name, metrics[match["metric"]], int(match["days"]))
-        for name, match in matches
-        if match["metric"] in metrics and metrics[match["metric"]].kind is not MetricKind.SUM
-    ]
-
-
-def _numbers(kind: MetricKind, log: UsageLog, accounts: int) -> Floats:
-    if kind is MetricKind.COUNT:
-        return np.bincount(log.account, weights=log.count, minlength=accounts)
-    what = log.user if kind is MetricKind.ACTIVE_USERS else log.event
-    seen = (log.count > 0) & (what != NOBODY)
-    pairs = np.unique(np.stack([log.account[seen], what[seen]]), axis=1)
-    return np.bincount(pairs[0], minlength=accounts).astype(np.float64)

@@ -87,7 +87,9 @@ def text(column: str, value: Any) -> str:
     """Read a text of 1 to 200 characters; a whole number is its digits."""
     found = str(value).strip() if isinstance(value, str | int) else ""
     if not found or len(found) > _LONGEST or "\0" in found or isinstance(value, bool):
-        raise ValueError(f"{column}: write a text of 1 to {_LONGEST} characters, not {_said(value)}")
+        raise ValueError(
+            f"{column}: write a text of 1 to {_LONGEST} characters, not {_said(value)}"
+        )
     return found
 
 

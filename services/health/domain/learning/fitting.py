@@ -133,9 +133,7 @@ def learn(
     shift = float(late.weight @ (foreseen[pull] - fit.logits(late)) / late.weight.sum())
     levelled = replace(fit, intercept=fit.intercept + shift)
     validated = late.count_renewals()[0]
-    return Learned(
-        levelled, expert, pull, calibration, *design.count_renewals(), validated, trials
-    )
+    return Learned(levelled, expert, pull, calibration, *design.count_renewals(), validated, trials)
 
 
 def foresee_unseen(train: Design, test: Design, weights: Floats, learned: Learned) -> Floats:
@@ -215,4 +213,3 @@ def _error_by_account(late: Design, difference: Floats) -> float:
 
 def _losses(design: Design, side: Bools) -> int:
     return len(np.unique(design.renewal[side & design.is_lost]))
-

@@ -61,7 +61,7 @@ class Money:
 
 
 def flag(panel: Panel, risk: Floats, budget: float, seed: int) -> Bools:
-    """Flag the riskiest share of the accounts at each landmark, at least one; chance breaks ties."""
+    """Flag the riskiest share of accounts at each landmark, at least one; chance breaks ties."""
     flags = np.zeros(len(panel), dtype=np.bool_)
     chance = np.random.default_rng(seed).random(len(panel))
     for day in np.unique(panel.day):
@@ -73,7 +73,7 @@ def flag(panel: Panel, risk: Floats, budget: float, seed: int) -> Bools:
 
 
 def lead_time(panel: Panel, flags: Bools, notice: Ints, bootstrap: Bootstrap) -> LeadTime:
-    """Return how early lost renewals were flagged. ``notice`` is the last day to give notice or 0."""
+    """Return how early lost renewals were flagged. ``notice``: last day to give notice, or 0."""
     lost = panel.take(panel.is_lost)
     flagged = flags[panel.is_lost]
     renewals = np.unique(lost.renewal)

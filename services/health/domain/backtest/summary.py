@@ -37,10 +37,14 @@ def _catch(judged: Evaluation, found: Backtest) -> Sequence[str]:
     if overall.precision.value is None or overall.base_rate.value is None:
         return [f"There are too few outcomes to say how good the flags are: {overall.auc.note}."]
     return [
-        f"Of 100 customers flagged, {_hundred(overall.precision.value)} left; "
-        f"of 100 customers picked blindly, {_hundred(overall.base_rate.value)} did.",
-        f"Flagging {found.plan.budget:.0%} of the customers each time found "
-        f"{overall.recall.value or 0:.0%} of the losses.",
+        (
+            f"Of 100 customers flagged, {_hundred(overall.precision.value)} left; "
+            f"of 100 customers picked blindly, {_hundred(overall.base_rate.value)} did."
+        ),
+        (
+            f"Flagging {found.plan.budget:.0%} of the customers each time found "
+            f"{overall.recall.value or 0:.0%} of the losses."
+        ),
     ]
 
 
@@ -49,8 +53,10 @@ def _time(judged: Evaluation) -> Sequence[str]:
     if lead.median.value is None:
         return [f"How early the warnings come cannot be said: {lead.median.note}."]
     return [
-        f"Of {lead.lost} lost renewals {lead.flagged} were flagged at some point, half of those "
-        f"{lead.median.value:.0f} days or more before the renewal."
+        (
+            f"Of {lead.lost} lost renewals {lead.flagged} were flagged at some point, half of those "
+            f"{lead.median.value:.0f} days or more before the renewal."
+        )
     ]
 
 

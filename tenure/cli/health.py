@@ -12,10 +12,12 @@ from services.health.storage import scores
 from services.health.storage.scores import Scored, profile_label
 from shared.db.transaction import Transaction
 from tenure.cli.databases import run_in
+from tenure.cli.health_backtest import backtest
 from tenure.cli.output import DatabaseUrl, Json, fail, out, print_json
 from tenure.cli.running import admin_url
 
 app = typer.Typer(no_args_is_help=True, help="Health of accounts.")
+app.command("backtest")(backtest)
 
 
 @app.callback()

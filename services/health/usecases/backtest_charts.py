@@ -74,7 +74,9 @@ def calibration(points: Sequence[tuple[float, Point]], words: str) -> str:
     tops = [x for x, _ in points] + [p.high or p.value for _, p in points]
     frame = _Frame(_round_up(max(tops, default=0)))
     parts = _grid(frame, percent)
-    parts.append(_polyline([(frame.x(0), frame.y(0)), (frame.x(1), frame.y(frame.top))], _GREY, "5 4"))
+    parts.append(
+        _polyline([(frame.x(0), frame.y(0)), (frame.x(1), frame.y(frame.top))], _GREY, "5 4")
+    )
     for x, point in points:
         at = frame.x(x / frame.top)
         parts += _whisker(frame, at, point)
@@ -119,8 +121,10 @@ def _whisker(frame: _Frame, x: float, point: Point) -> list[str]:
     if point.low is None or point.high is None:
         return []
     return [
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{frame.y(point.low):.1f}" '
-        f'y2="{frame.y(point.high):.1f}" stroke="{_INK}" stroke-width="1.5"/>'
+        (
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{frame.y(point.low):.1f}" '
+            f'y2="{frame.y(point.high):.1f}" stroke="{_INK}" stroke-width="1.5"/>'
+        )
     ]
 
 

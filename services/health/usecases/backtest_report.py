@@ -55,7 +55,9 @@ def _months(months: Sequence[Mapping[str, Any]]) -> str:
 
 def _lead_bins(lead: Mapping[str, Any]) -> str:
     points = [
-        Point(f"{start}-{end - 1}", n, hint=f"{n} lost renewals first flagged {start} to {end} days")
+        Point(
+            f"{start}-{end - 1}", n, hint=f"{n} lost renewals first flagged {start} to {end} days"
+        )
         for start, end, n in lead["bins"]
     ]
     words = "lost renewals by how many days before the renewal they were first flagged"

@@ -89,7 +89,8 @@ class History:
     """All accounts by position, and everything known about them.
 
     ``segments`` and ``groups`` (peers whose days begin together) are one per account; ``events``
-    are the names that ``usage.event`` points at.
+    are the names that ``usage.event`` points at. ``people`` is usage by user where that is kept
+    apart from usage by event; None means that ``usage`` names the users.
     """
 
     accounts: Sequence[str]
@@ -99,12 +100,18 @@ class History:
     usage: UsageLog
     renewals: Sequence[Renewal]
     signals: Mapping[int, Sequence[KnownSignal]] = field(default_factory=dict)
-    seats: Mapping[int, int] = field(default_factory=dict)
+    people: UsageLog | None = None
+
+    @property
+    def usage_by_user(self) -> UsageLog:
+        """Return the counts that name a user."""
+        log = self.usage if self.people is None else self.people
+        return log.take(log.user != NOBODY)
 
     @property
     def names_users(self) -> bool:
         """Say whether usage names users: without, active users are not observed."""
-        return bool((self.usage.user != NOBODY).any())
+        return len(self.usage_by_user) > 0
 
 
 def known_by_end_of(days: Ints) -> Ints:

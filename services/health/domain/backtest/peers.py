@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from services.health.domain.backtest.history import NOBODY, Floats, Ints, UsageLog
+from services.health.domain.backtest.history import Floats, Ints, UsageLog
 from services.health.domain.detector.gpr import SegmentDay, seal_day
 from services.health.domain.detector.state import DetectorState, SegmentState
 
@@ -31,7 +31,7 @@ class DailyNumbers:
     @classmethod
     def of_users(cls, log: UsageLog, slots: Ints) -> Self:
         """Return active users: each counts once a day, from the first count that named them."""
-        mine = log.take((slots[log.account] >= 0) & (log.user != NOBODY) & (log.count > 0))
+        mine = log.take((slots[log.account] >= 0) & (log.count > 0))
         mine = mine.take(np.lexsort((mine.known, mine.user, mine.account, mine.day)))
         same = (
             (np.diff(mine.day, prepend=-_FAR) == 0)

@@ -16,16 +16,12 @@ from services.health.domain.backtest.history import (
     seen_at,
 )
 from services.health.domain.backtest.peers import DailyNumbers, PeerReplay
-from services.health.domain.backtest.windows import measure_all, windowed
+from services.health.domain.backtest.windows import counts_people, measure_all, windowed
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.score import Evidence, Observation
 
 Numbers = Callable[[UsageLog, Ints], DailyNumbers]
 _REMEMBERED = timedelta(days=730)
-_RATIOS: Mapping[str, Numbers] = {
-    "usage_ratio": DailyNumbers.of_events,
-    "active_users_ratio": DailyNumbers.of_users,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +58,38 @@ class Replay:
     def __init__(self, history: History, profile: Profile) -> None:
         self._history = history
         self._log = history.usage.by_day()
-        self._metrics = windowed(profile, names_users=history.names_users)
+        self._people = history.usage_by_user.by_day()
+        self._metrics = windowed(profile, names_users=len(self._people) > 0)
         wanted = {one.name for dimension in profile.dimensions for one in dimension.inputs}
         self._peers = {
-            name: tuple(self._groups(numbers))
-            for name, numbers in _RATIOS.items()
-            if name in wanted and (numbers == DailyNumbers.of_events or history.names_users)
+            name: tuple(self._groups(numbers, log))
+            for name, numbers, log in (
+                ("usage_ratio", DailyNumbers.of_events, self._log),
+                ("active_users_ratio", DailyNumbers.of_users, self._people),
+            )
+            if name in wanted and len(log)
         }
 
     def at(self, landmark: date) -> Picture:
         """Return the picture on a landmark: by event time and by time of arrival."""
         moment = seen_at(landmark)
         through, cutoff = last_closed_day(landmark).toordinal(), int(moment.timestamp())
-        log = self._known(through, cutoff)
+        log = _known(self._log, through, cutoff)
+        people = _known(self._people, through, cutoff)
         observed = {
             "days_since_activity": self._silence(log, through),
             **{name: self._ratios(groups, through, cutoff) for name, groups in self._peers.items()},
-            **self._numbers(log, through),
+            **self._numbers(log, people, through),
         }
         return Picture(landmark, observed, self._signals(moment))
 
-    def _groups(self, numbers: Numbers) -> Iterator[tuple[Ints, PeerReplay]]:
+    def _groups(self, numbers: Numbers, log: UsageLog) -> Iterator[tuple[Ints, PeerReplay]]:
         groups = np.asarray(self._history.groups)
         for group in sorted(set(self._history.groups)):
             mine = np.flatnonzero(groups == group)
             slots = np.full(len(groups), -1, dtype=np.int64)
             slots[mine] = np.arange(len(mine))
-            yield mine, PeerReplay(len(mine), numbers(self._log, slots))
+            yield mine, PeerReplay(len(mine), numbers(log, slots))
 
     def _ratios(
         self, groups: Sequence[tuple[Ints, PeerReplay]], through: int, cutoff: int
@@ -104,17 +105,14 @@ class Replay:
         np.maximum.at(last, active.account, active.day)
         return np.where(last < 0, np.nan, through - last)
 
-    def _known(self, through: int, cutoff: int) -> UsageLog:
-        log = self._log.take(slice(0, int(np.searchsorted(self._log.day, through + 1))))
-        in_time = log.known <= cutoff
-        return log if in_time.all() else log.take(in_time)
-
-    def _numbers(self, log: UsageLog, through: int) -> Mapping[str, Floats]:
+    def _numbers(self, log: UsageLog, people: UsageLog, through: int) -> Mapping[str, Floats]:
         first = np.full(len(self._history.accounts), through + 1, dtype=np.int64)
         np.minimum.at(first, log.account, log.day)
         events = self._history.events
         return {
-            metric.name: measure_all(metric, events, log, through, first)
+            metric.name: measure_all(
+                metric, events, people if counts_people(metric) else log, through, first
+            )
             for metric in self._metrics
         }
 
@@ -127,3 +125,9 @@ class Replay:
             ]
             for account, signals in self._history.signals.items()
         }
+
+
+def _known(log: UsageLog, through: int, cutoff: int) -> UsageLog:
+    past = log.take(slice(0, int(np.searchsorted(log.day, through + 1))))
+    in_time = past.known <= cutoff
+    return past if in_time.all() else past.take(in_time)

@@ -54,8 +54,8 @@ def _time(judged: Evaluation) -> Sequence[str]:
         return [f"How early the warnings come cannot be said: {lead.median.note}."]
     return [
         (
-            f"Of {lead.lost} lost renewals {lead.flagged} were flagged at some point, half of those "
-            f"{lead.median.value:.0f} days or more before the renewal."
+            f"Of {lead.lost} lost renewals {lead.flagged} were flagged at some point, half of "
+            f"those {lead.median.value:.0f} days or more before the renewal."
         )
     ]
 

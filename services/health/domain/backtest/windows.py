@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.health.domain.backtest.history import NOBODY, Floats, Ints, UsageLog
+from services.health.domain.backtest.history import Floats, Ints, UsageLog
 from services.health.domain.profile.metrics import Metric
 from services.health.domain.profile.profile import Profile
 
@@ -41,25 +41,32 @@ def windowed(profile: Profile, *, names_users: bool) -> Sequence[Metric]:
         for metric in profile.metrics
         if metric.name in inputs
         and metric.kind.value in _FORMULAS
-        and (names_users or metric.kind.value not in _USERS)
+        and (names_users or not counts_people(metric))
     ]
 
 
 def measure_all(
     metric: Metric, events: Sequence[str], log: UsageLog, through: int, first_day: Ints
 ) -> Floats:
-    """Return a metric of every account; nan is not observed. ``log`` is in the order of its days.
+    """Return a metric of every account; nan is not observed.
 
-    ``first_day`` is each account's first day with usage, an ordinal past ``through`` for none.
+    ``log`` is in the order of its days, that of people for metrics about people. ``first_day`` is each account's first day with usage, an ordinal past ``through`` for none.
     """
     days = window_days(metric)
     start = int(np.searchsorted(log.day, through - days + 1))
     inside = log.take(slice(start, len(log)))
-    counted = np.array([metric.counts(name) for name in events] or [False])
-    inside = inside.take(counted[inside.event] & (inside.count > 0))
+    if metric.events:
+        counted = np.array([metric.counts(name) for name in events] or [False])
+        inside = inside.take(counted[inside.event])
+    inside = inside.take(inside.count > 0)
     known = np.clip(through - first_day + 1, 0, days)
     values = _FORMULAS[metric.kind.value](Span(inside, through, known))
     return np.where(known >= min(days, _ENOUGH_DAYS), values, np.nan)
+
+
+def counts_people(metric: Metric) -> bool:
+    """Say whether a metric is about people, whatever they did."""
+    return metric.kind.value in _USERS
 
 
 def window_days(metric: Metric) -> int:
@@ -73,8 +80,7 @@ def _count(span: Span) -> Floats:
 
 
 def _people(span: Span) -> Floats:
-    named = span.log.take(span.log.user != NOBODY)
-    return _distinct(span.accounts, named.account, named.user)
+    return _distinct(span.accounts, span.log.account, span.log.user)
 
 
 def _breadth(span: Span) -> Floats:
@@ -82,8 +88,7 @@ def _breadth(span: Span) -> Floats:
 
 
 def _stickiness(span: Span) -> Floats:
-    named = span.log.take(span.log.user != NOBODY)
-    user_days = _distinct(span.accounts, named.account, named.user, named.day)
+    user_days = _distinct(span.accounts, span.log.account, span.log.user, span.log.day)
     people = _people(span)
     share = np.full(span.accounts, np.nan)
     some = (people > 0) & (span.days_known > 0)

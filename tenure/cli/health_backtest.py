@@ -1,6 +1,6 @@
 """tenure health backtest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table as Printed
 
 from services.health.domain.backtest.backtest import Backtest, TooLittleHistory, run_backtest
+from services.health.domain.backtest.evaluation import Evaluation
 from services.health.domain.backtest.history import History
 from services.health.domain.backtest.plan import MONTH, Plan, PlanInvalid
 from services.health.domain.backtest.records import Records
@@ -185,20 +186,22 @@ def _teller(progress: Progress, task: TaskID) -> Tell:
     return lambda part, what: progress.update(task, completed=part, description=what)
 
 
+_SHOWN: Mapping[str, Callable[[Evaluation], Figure]] = {
+    "AUC": lambda way: way.overall.auc,
+    "PR-AUC": lambda way: way.overall.pr_auc,
+    "base rate": lambda way: way.overall.base_rate,
+    "precision at the budget": lambda way: way.overall.precision,
+    "recall at the budget": lambda way: way.overall.recall,
+    "median lead, days": lambda way: way.lead_time.median,
+    "surprises among losses": lambda way: way.surprises.share,
+}
+
+
 def _print_figures(found: Backtest) -> None:
     table = Printed("figure", "expert weights", "fitted model")
-    ways = (found.expert, found.model)
-    rows = {
-        "AUC": [way and way.overall.auc for way in ways],
-        "PR-AUC": [way and way.overall.pr_auc for way in ways],
-        "base rate": [way and way.overall.base_rate for way in ways],
-        "precision at the budget": [way and way.overall.precision for way in ways],
-        "recall at the budget": [way and way.overall.recall for way in ways],
-        "median lead, days": [way and way.lead_time.median for way in ways],
-        "surprises among losses": [way and way.surprises.share for way in ways],
-    }
-    for name, figures in rows.items():
-        table.add_row(name, *(_told(figure) for figure in figures))
+    for name, figure in _SHOWN.items():
+        model = figure(found.model) if found.model else None
+        table.add_row(name, _told(figure(found.expert)), _told(model))
     out.print(table)
 
 

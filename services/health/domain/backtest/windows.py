@@ -50,7 +50,8 @@ def measure_all(
 ) -> Floats:
     """Return a metric of every account; nan is not observed.
 
-    ``log`` is in the order of its days, that of people for metrics about people. ``first_day`` is each account's first day with usage, an ordinal past ``through`` for none.
+    ``log`` is in the order of its days, that of people for metrics about people.
+    ``first_day`` is each account's first day with usage, an ordinal past ``through`` for none.
     """
     days = window_days(metric)
     start = int(np.searchsorted(log.day, through - days + 1))

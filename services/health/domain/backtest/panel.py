@@ -142,9 +142,10 @@ def _landmarks(history: History, plan: Plan) -> Sequence[date]:
     seen = [known.known_at.date() for each in history.signals.values() for known in each]
     if len(history.usage):
         seen.append(date.fromordinal(int(history.usage.day.min())))
-    begin = max(min(seen, default=min(days)), min(days) - timedelta(days=plan.horizon_days))
+    first = min(seen, default=min(days)) + timedelta(days=1)
+    begin = max(first, min(days) - timedelta(days=plan.horizon_days))
     end = max(days) - timedelta(days=plan.min_lead_days)
-    return plan.landmarks(begin + timedelta(days=1), end)
+    return plan.landmarks(begin, end)
 
 
 def _entry(history: History, profile: Profile, picture: Picture, position: int) -> _Entry:

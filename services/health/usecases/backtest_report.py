@@ -111,7 +111,7 @@ def _figure(figure: Mapping[str, Any], form: str = "share") -> Markup | str:
     """Write a figure with its interval, or why there is none."""
     told = {"share": charts.percent, "number": _two, "three": _three, "days": charts.count}[form]
     if figure["value"] is None:
-        return Markup('<span class="none" title="{}">too few</span>').format(figure["note"])
+        return Markup('<span class="none" title="{}">no figure</span>').format(figure["note"])
     if figure["low"] is None:
         return told(figure["value"])
     return Markup('<b>{}</b> <small class="range">{} to {}</small>').format(

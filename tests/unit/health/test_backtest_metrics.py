@@ -74,7 +74,7 @@ def test_agrees_with_scikit_learn() -> None:
 
 def test_a_figure_without_enough_losses_says_so() -> None:
     sample = Sample(np.arange(50), np.arange(50), np.arange(50) < 9)
-    figure = Bootstrap(50, 20, 1).figure(sample, lambda w: 1.0)
+    figure = Bootstrap(50, 20, 1).figure(sample, lambda _weight: 1.0)
     assert figure.value is None
     assert figure.note == "only 9 losses among 50 renewals: needs 10"
 

@@ -11,8 +11,9 @@ import yaml
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Printed
 
-from services.health.domain.backtest.backtest import Backtest, TooLittleHistory, run_backtest
+from services.health.domain.backtest.backtest import TooLittleHistory, run_backtest
 from services.health.domain.backtest.evaluation import Evaluation
+from services.health.domain.backtest.findings import Backtest
 from services.health.domain.backtest.history import History
 from services.health.domain.backtest.plan import MONTH, Plan, PlanInvalid
 from services.health.domain.backtest.records import Records

@@ -1,6 +1,6 @@
 """The HTTP door of health: ingest for product backends, the API for CSM tools."""
 
-from services.health.api import accounts, backtests, ingest, intake, loss_models, risks, signals
+from services.health.api import accounts, backtests, fitted, ingest, intake, risks, signals
 
 ROUTERS = (
     ingest.router,
@@ -9,7 +9,7 @@ ROUTERS = (
     risks.router,
     signals.router,
     backtests.router,
-    loss_models.router,
+    fitted.router,
 )
 
 __all__ = ["ROUTERS"]

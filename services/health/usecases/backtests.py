@@ -12,7 +12,7 @@ from services.health.domain.backtest.records import Records
 from services.health.domain.backtest.tables import Table, csv_table, mapping_table
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.loss_model import LossModel
-from services.health.storage import backtests, loss_models
+from services.health.storage import backtests, fitted
 from services.health.storage.backtests import Lease, NewBacktest
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Conflict, NotFound
@@ -75,8 +75,8 @@ async def conclude(tx: Transaction, lease: Lease, said: Mapping[str, Any]) -> No
         return
     if said.get("model"):
         model = msgspec.convert(said["model"], LossModel)
-        version = await loss_models.next_version(tx, model.profile_name)
-        await loss_models.add(tx, replace(model, version=version, trained_at=tx.now), lease.id)
+        version = await fitted.next_version(tx, model.profile_name)
+        await fitted.add(tx, replace(model, version=version, trained_at=tx.now), lease.id)
         await backtests.name_model(tx, lease.id, version)
 
 

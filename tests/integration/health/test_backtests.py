@@ -12,7 +12,7 @@ import pytest
 
 from services.health.gateways.calculation import Calculation
 from services.health.jobs import run_backtests
-from services.health.storage import backtests, loss_models
+from services.health.storage import backtests, fitted
 from services.health.storage.backtests import LEASE
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
@@ -137,7 +137,7 @@ async def test_a_model_is_fitted_back_tested_and_put_in_force(
     assert active.json()["is_active"], active.text
     assert active.json()["backtest"]["headline"].startswith("Of 100 customers flagged")
     async with health.transaction() as tx:
-        assert (await loss_models.active(tx))["default@1"].version == model["version"]
+        assert (await fitted.active(tx))["default@1"].version == model["version"]
         summary = await backtests.latest_summary(tx, "default", 1)
     assert summary is not None
     assert summary["id"] == backtest_id

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.health.domain.backtest.backtest import Backtest
 from services.health.domain.backtest.evaluation import Evaluation
+from services.health.domain.backtest.findings import Backtest
 from services.health.domain.backtest.samples import Figure
 
 

@@ -1,8 +1,8 @@
 """Put a fitted model in force, if it is better than the expert weights."""
 
 from services.health.domain.profile.profile import Profile
-from services.health.storage import loss_models
-from services.health.storage.loss_models import Activation
+from services.health.storage import fitted
+from services.health.storage.fitted import Activation
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Conflict, NotFound
 
@@ -26,7 +26,7 @@ async def activate_model(
 
     Raises `UnknownModel`, `ModelNotBetter` or `ModelOfOtherVersion`.
     """
-    model = await loss_models.get(tx, profile.name, version)
+    model = await fitted.get(tx, profile.name, version)
     if model is None:
         raise UnknownModel(f"the profile {profile.name} has no model {version}")
     if model["profile_version"] != profile.version:
@@ -38,8 +38,8 @@ async def activate_model(
     is_better = gain is not None and gain >= 0
     if not is_better and forced_because is None:
         raise ModelNotBetter(_why_not(gain), backtest=model["summary"])
-    await loss_models.activate(tx, model, Activation(by, None if is_better else forced_because))
-    found = await loss_models.get(tx, profile.name, version)
+    await fitted.activate(tx, model, Activation(by, None if is_better else forced_because))
+    found = await fitted.get(tx, profile.name, version)
     return model if found is None else found
 
 

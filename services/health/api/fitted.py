@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.health.api.backtests import PlanSettings, Queued, UnknownProfile, profile_named
 from services.health.domain.backtest.plan import PlanInvalid
-from services.health.storage import loss_models
+from services.health.storage import fitted
 from services.health.usecases.backtests import Question, TooManyBacktests, ask
-from services.health.usecases.loss_models import (
+from services.health.usecases.fitted import (
     ModelNotBetter,
     ModelOfOtherVersion,
     UnknownModel,
@@ -82,7 +82,7 @@ class Models(BaseModel):
 @router.get("", responses=responses())
 async def list_models(name: Name, _who: Reader, tx: Tx) -> Models:
     """List the models of a profile, newest first."""
-    return Models(data=[_view(row) for row in await loss_models.listed(tx, name)])
+    return Models(data=[_view(row) for row in await fitted.listed(tx, name)])
 
 
 @router.post(

@@ -1,9 +1,12 @@
-"""The door of time: days are sealed and scores refreshed."""
+"""The door of time: days are sealed, scores refreshed and back-tests run."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.health.domain.usage.closing import StreamTime
+from services.health.gateways.calculation import Calculation
 from services.health.settings import (
     BACKFILL_PAUSE,
     BACKFILL_SPAN,
@@ -14,6 +17,7 @@ from services.health.settings import (
 )
 from services.health.storage import (
     accounts,
+    backtests,
     metrics,
     score_history,
     usage,
@@ -21,9 +25,11 @@ from services.health.storage import (
     watermarks,
 )
 from services.health.storage.accounts import PeerGroup
+from services.health.storage.backtests import Lease
 from services.health.storage.watermarks import Watermark
 from services.health.usecases.activation import roll_out
 from services.health.usecases.backfilling import fill_some
+from services.health.usecases.backtests import conclude
 from services.health.usecases.calibrating import calibrate_when_due
 from services.health.usecases.comparing import compute_distributions
 from services.health.usecases.looking import look_at_due
@@ -35,6 +41,8 @@ from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
 
 _STALE_AT_ONCE = 100
+_ATTEMPTS = 3
+_HEARTBEAT = 1.0
 
 
 class Sealer:
@@ -161,6 +169,67 @@ async def keep_usage_days(database: Database) -> bool:
     return False
 
 
+async def run_backtests(database: Database) -> bool:
+    """Run the back-test whose turn it is, in a process of its own; one at a time everywhere."""
+    async with database.transaction() as tx:
+        lease = await backtests.claim(tx)
+        if lease is not None and lease.attempt > _ATTEMPTS:
+            await backtests.fail(tx, lease, "its worker ended three times before it was done")
+            return True
+    if lease is None:
+        return False
+    url = database.engine.url.render_as_string(hide_password=False)
+    calculation = await Calculation.start(url, lease.id)
+    try:
+        said = await _follow(database, lease, calculation)
+    except asyncio.CancelledError:
+        async with database.transaction() as tx:
+            await backtests.give_back(tx, lease)
+        raise
+    finally:
+        code = await calculation.stop()
+    async with database.transaction() as tx:
+        await _conclude(tx, lease, said, code)
+    return True
+
+
+async def _follow(
+    database: Database, lease: Lease, calculation: Calculation
+) -> Mapping[str, Any] | None:
+    """Keep the lease while it calculates; return its last words, None when it has none."""
+    progress, stage = 0.0, "starting"
+    hearing = asyncio.ensure_future(calculation.heard())
+    try:
+        while True:
+            await asyncio.wait([hearing], timeout=_HEARTBEAT)
+            if hearing.done():
+                said = hearing.result()
+                if said is None or "progress" not in said:
+                    return said
+                progress, stage = said["progress"], said["stage"]
+                hearing = asyncio.ensure_future(calculation.heard())
+            async with database.transaction() as tx:
+                if not await backtests.renew(tx, lease, progress, stage):
+                    return None
+    finally:
+        hearing.cancel()
+
+
+async def _conclude(
+    tx: Transaction, lease: Lease, said: Mapping[str, Any] | None, code: int
+) -> None:
+    if said is not None and "result" in said:
+        await conclude(tx, lease, said)
+    elif said is not None:
+        await backtests.fail(tx, lease, str(said["refused"]))
+    elif lease.attempt < _ATTEMPTS:
+        await backtests.give_back(tx, lease)
+    else:
+        hint = "; most likely there was too little memory" if code < 0 else "; see the log"
+        words = f"the calculation ended {_ATTEMPTS} times with exit code {code}{hint}"
+        await backtests.fail(tx, lease, words)
+
+
 async def _backfill_since(tx: Transaction) -> datetime | None:
     """Return since when accounts count as touched by a back-fill; None when none is under way."""
     last = await usage.last_backfill(tx)
@@ -190,4 +259,5 @@ JOBS = (
     Job("roll_out_profiles", timedelta(seconds=1), roll_out_profiles),
     Job("fill_metrics", timedelta(seconds=1), fill_metrics),
     Job("count_metrics", timedelta(seconds=30), count_metrics),
+    Job("run_backtests", timedelta(seconds=1), run_backtests),
 )

@@ -32,10 +32,12 @@ from services.health.usecases.explaining import explain as explain_score
 from shared.db.transaction import Transaction
 from tenure.cli.databases import run_in
 from tenure.cli.evaluate_detector import evaluate_detector
+from tenure.cli.health_backtest import backtest
 from tenure.cli.output import DatabaseUrl, Json, out, print_json
 from tenure.cli.running import admin_url
 
 app = typer.Typer(no_args_is_help=True, help="Health of accounts.")
+app.command("backtest")(backtest)
 app.command("evaluate-detector")(evaluate_detector)
 
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ][\d:.]+")

@@ -3,11 +3,13 @@
 from services.health.api import (
     accounts,
     at_risk,
+    backtests,
     bulk,
     captures,
     detector,
     disagreements,
     explain,
+    fitted,
     health,
     history,
     ingest,
@@ -44,6 +46,8 @@ ROUTERS = (
     metrics.router,
     monitoring.router,
     detector.router,
+    backtests.router,
+    fitted.router,
 )
 
 __all__ = ["ROUTERS"]

@@ -1,0 +1,1 @@
+"""What health starts and talks to outside its own process."""

@@ -1,0 +1,51 @@
+"""Files of a back-test as tables: CSV, NDJSON and Parquet, by their ending."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from services.health.domain.backtest.tables import Table, csv_table, mapping_table
+from tenure.replaying.files import UnreadableFile, read_rows
+
+_BATCH = 50_000
+
+
+def open_table(path: Path) -> Table:
+    """Open a file as a table; rows are read as they are asked for. Raises `UnreadableFile`."""
+    if not path.is_file():
+        raise UnreadableFile(f"there is no file {path}")
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        return csv_table(path.name, _lines(path))
+    if kind == ".parquet":
+        return _parquet(path)
+    rows = list(read_rows(path).read())
+    broken = next((n for n, row in enumerate(rows, start=1) if "_unreadable" in row), None)
+    if broken is not None:
+        raise UnreadableFile(f"{path.name}: row {broken}: write one JSON object a line")
+    return mapping_table(path.name, rows)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path.name}: it is not UTF-8 text: {error.reason}") from None
+
+
+def _parquet(path: Path) -> Table:
+    try:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - only the extra `local` brings it
+    except ImportError:
+        raise UnreadableFile("Parquet needs pyarrow: pip install 'tenure[local]'") from None
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"{path.name}: {error}") from None
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    return Table(path.name, file.schema_arrow.names, rows(), file.metadata.num_rows)

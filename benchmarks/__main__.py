@@ -1,5 +1,6 @@
 """python -m benchmarks."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ ALL: Mapping[str, Benchmark] = {
     "p5": p5_http.run,
     "p6": p6_footprint.run,
     "p7": p7_pages.run,
+    "sweeps": p1_pipeline.run_sweeps,
 }
 _FAILURES = (TooSlowError, RefusedError, StackError, SubprocessError, OSError, typer.Exit)
 _HERE = Path(__file__).parent
@@ -49,7 +51,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 def bench(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="p1 to p7; default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="p1 to p7, sweeps; default all."),
     ] = None,
     broker: Annotated[str, typer.Option(help="embedded, or apache (Java 17, Maven).")] = "embedded",
     rounds: Annotated[int, typer.Option(help="Rounds of P1, P4 and P5; 0: by kind of run.")] = 0,
@@ -72,6 +75,9 @@ def bench(
 
     Example: [bold]python -m benchmarks p1 p5 --quick[/bold]
     """
+    # Explicitly: a shell starts background jobs with SIGINT ignored. Either tidies up.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     every: Mapping[str, Benchmark] = context.obj or ALL
     wanted = _wanted(every, names or [])
     _check_broker(broker)

@@ -28,7 +28,7 @@ from tenure.stack.local import LocalStack, Plan
 from tenure.stack.ports import free_port
 from tenure.stack.processes import ManagedProcess, ProcessSpec
 
-_READY_WITHIN = 60.0
+_READY_WITHIN = 180.0
 _GRACE = 25.0
 
 

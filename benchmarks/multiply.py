@@ -28,7 +28,8 @@ ORDER BY ordinal_position
 _COPY = """
 INSERT INTO {schema}.{table} ({columns})
 SELECT {values} FROM generate_series(0, $1::int - 1) AS g(n)
-JOIN {schema}.{table} AS t ON t.account_id = ($2::text[])[1 + g.n % cardinality($2::text[])]
+JOIN (SELECT *, array_position($2::text[], account_id::text) - 1 AS seed FROM {schema}.{table}
+      WHERE account_id = ANY($2::text[])) AS t ON t.seed = g.n % cardinality($2::text[])
 ON CONFLICT DO NOTHING
 """
 

@@ -23,44 +23,53 @@ _RATIOS = {"P1_vs_raw": 0.5, "P1_vs_best_framework": 2.0}
 
 
 def run(options: Options, ledger: Ledger) -> Mapping[str, Any]:
-    """Measure P1; return its section of the report."""
-    shape = Shape(
-        events=options.size(options.events, full=200_000, quick=60_000),
-        accounts=options.size(options.accounts, full=2_000, quick=1_000),
-    )
+    """Measure P1, records of 100 events; return its section of the report."""
     rounds = options.size(options.rounds, full=3, quick=1)
-    rivals, absent = _rivals(options)
-    everyone: dict[str, Consumer] = {
-        "raw": consumers.raw,
-        "tenure": consumers.tenure,
-        "pipeline": consumers.pipeline,
-        **rivals,
-    }
+    shape = _shape(options)
+    everyone, absent = _everyone(options)
     with open_ground(options) as ground:
-        corpus = make_corpus(shape)
-        packed = _Comparison(options, ledger, ground, corpus).play(everyone, rounds)
-        single = make_corpus(replace(shape, events=shape.events // 4, packed=1))
-        one_each = _Comparison(options, ledger, ground, single).play(everyone, 1)
+        found = _Comparison(options, ledger, ground, make_corpus(shape)).play(everyone, rounds)
         options.say("P1 kill -9 in the middle, then a restart")
         killed = kill_in_the_middle(ground, replace(shape, packed=1), ledger)
-        ground.empty_log()
-        sweeps = sweep(ground, _sweeps(options, shape.events // 2), ledger, options.say)
     return {
-        "packed_100_per_record": packed,
-        "one_per_record": one_each,
+        "packed_100_per_record": found,
         "kill_9": killed,
-        "sweeps": sweeps,
         "missing": absent,
-        "ratios": {name: _ratio(name, packed) for name in _RATIOS},
+        "ratios": {name: _ratio(name, found) for name in _RATIOS},
         "targets": {
             "P1_events_per_second": {
-                "value": packed["median"].get("tenure"),
+                "value": found["median"].get("tenure"),
                 "target": 50_000,
                 "unit": "events/s",
                 "at_least": True,
             }
         },
     }
+
+
+def run_sweeps(options: Options, ledger: Ledger) -> Mapping[str, Any]:
+    """Measure what P1 depends on: events to a record, duplicates, accounts and their spread."""
+    shape = _shape(options)
+    everyone, absent = _everyone(options)
+    single = make_corpus(replace(shape, events=shape.events // 4, packed=1))
+    with open_ground(options) as ground:
+        one_each = _Comparison(options, ledger, ground, single).play(everyone, 1)
+        ground.empty_log()
+        sweeps = sweep(ground, _sweeps(options, shape.events // 2), ledger, options.say)
+    return {"one_per_record": one_each, "sweeps": sweeps, "missing": absent}
+
+
+def _shape(options: Options) -> Shape:
+    return Shape(
+        events=options.size(options.events, full=200_000, quick=60_000),
+        accounts=options.size(options.accounts, full=2_000, quick=1_000),
+    )
+
+
+def _everyone(options: Options) -> tuple[dict[str, Consumer], dict[str, str]]:
+    rivals, absent = _rivals(options)
+    ours = {"raw": consumers.raw, "tenure": consumers.tenure, "pipeline": consumers.pipeline}
+    return {**ours, **rivals}, absent
 
 
 def _rivals(options: Options) -> tuple[dict[str, Consumer], dict[str, str]]:

@@ -99,7 +99,9 @@ def missing(name: str, python: Path) -> str:
     done = run(  # noqa: S603 - our own interpreter, and no shell reads it
         [str(python), "-c", f"import {module}"], capture_output=True, check=False
     )
-    return done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    if done.returncode == 0:
+        return ""  # whatever it may have warned of
+    return done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or "it does not start"
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def raw(ground: Ground, corpus: Corpus, group: str) -> Run:
     command = [sys.executable, "-m", "benchmarks.raw_consumer", ground.bootstrap, group, *marks]
     with ground.running("raw", command) as process:
         working = Working(process, lambda: len(_said(process)))
-        wait_for(working.committed, 1, within=60, is_alive=lambda: process.is_running)
+        wait_for(working.committed, 1, within=WITHIN, is_alive=lambda: process.is_running)
         started, meter = let_go(ground, corpus, process)
         wait_for(
             working.committed,
@@ -138,7 +138,9 @@ def _measured(ground: Ground, corpus: Corpus, consumer: AbstractContextManager[W
     warm = begin(ground, corpus)
     with consumer as working:
         process = working.process
-        wait_for(working.committed, warm.distinct, within=90, is_alive=lambda: process.is_running)
+        wait_for(
+            working.committed, warm.distinct, within=WITHIN, is_alive=lambda: process.is_running
+        )
         started, meter = let_go(ground, corpus, process)
         end = warm.distinct + corpus.distinct
         ended = wait_for(working.committed, end, within=WITHIN, is_alive=lambda: process.is_running)

@@ -88,7 +88,7 @@ def routes_of(document: Mapping[str, Any]) -> tuple[list[Route], dict[str, str]]
         if not path.startswith(_OWN) or "get" not in operations:
             continue
         parameters = [_resolved(document, each) for each in operations["get"].get("parameters", [])]
-        why = _why_not(operations["get"], parameters)
+        why = _why_not(path, operations["get"], parameters)
         if why:
             skipped[path] = why
         else:
@@ -115,9 +115,11 @@ def learn_ids(route: Route, client: Client, accounts: int, rng: random.Random) -
     return ""
 
 
-def _why_not(operation: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]) -> str:
+def _why_not(
+    path: str, operation: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]
+) -> str:
     content = operation.get("responses", {}).get("200", {}).get("content", {})
-    if any("event-stream" in kind for kind in content):
+    if path.endswith("/stream") or any("event-stream" in kind for kind in content):
         return "a stream, not a page"
     for each in parameters:
         if each["in"] == "query" and each.get("required") and each["name"] not in _VALUES:

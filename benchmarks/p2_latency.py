@@ -34,12 +34,17 @@ _LEAD = 4.0
 _POLL = 0.02
 _SIGNAL = "champion_left"
 _TARGET_MS = 1_000
-_SETTLED_WITHIN = 60.0
+_SETTLED_WITHIN = 120.0
 _KNOWN = """
 SELECT (SELECT count(*) FROM notifications.owners WHERE account_id LIKE 'probe-%')
      + (SELECT count(*) FROM renewals.renewals WHERE account_id LIKE 'probe-%')
 """
-_INBOX = "SELECT account_id FROM notifications.inbox_items WHERE account_id LIKE 'probe-%'"
+# The alert itself: what renewals says of it later is a message of its own.
+_INBOX = """
+SELECT i.account_id FROM notifications.inbox_items AS i
+JOIN notifications.messages AS m ON m.account_id = i.account_id AND m.id = i.message_id
+WHERE m.kind = 'risk.opened' AND i.account_id LIKE 'probe-%'
+"""
 _SAVES = "SELECT account_id FROM renewals.saves WHERE account_id LIKE 'probe-%'"
 
 

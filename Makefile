@@ -63,6 +63,19 @@ faults-short: setup ## Run the short fault suite: kill -9, outages, rebalance, p
 soak: setup ## Load replicas of health 1 -> 4 -> 1 for 30 minutes: exact counts, bounded memory (MINUTES=5)
 	$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30)
 
+BENCH_STAMP := benchmarks/.venv/.installed
+
+.PHONY: bench
+bench: setup $(BENCH_STAMP) ## Measure against baselines and rivals: make bench BENCH="p1 p5 --quick"
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+# The rivals have an environment of their own. One that cannot be installed is reported as missing.
+$(BENCH_STAMP): benchmarks/requirements.txt $(STAMP)
+	@echo "installing what the rivals run on into benchmarks/.venv (once)"
+	@$(BIN)/python -m venv --clear benchmarks/.venv
+	@benchmarks/.venv/bin/pip install --quiet --disable-pip-version-check -r $< \
+		&& touch $@ || echo "not everything could be installed; the report says what is missing"
+
 .PHONY: lint
 lint: setup ## Check style, types, import rules, generated docs and migrations
 	$(BIN)/ruff check .
@@ -102,4 +115,4 @@ compose-test: setup ## Build the image, bring docker compose up, play the demo a
 
 .PHONY: clean
 clean: ## Remove what make setup and the tests made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	rm -rf $(VENV) benchmarks/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

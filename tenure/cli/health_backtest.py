@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-import yaml
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Printed
 
@@ -19,12 +18,12 @@ from services.health.domain.backtest.plan import MONTH, Plan, PlanInvalid
 from services.health.domain.backtest.records import Records
 from services.health.domain.backtest.samples import Figure
 from services.health.domain.backtest.summary import headline
-from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
-from services.health.settings import load_profile
 from services.health.usecases.backtest_report import render_report
+from services.health.usecases.documents import read_document
 from services.health.usecases.history import NoOutcomes, recorded_history
+from services.health.usecases.profiles import shipped_documents
 from shared.db.transaction import Transaction
 from shared.kernel.errors import Invalid
 from tenure.cli.backtest_files import open_table
@@ -121,21 +120,22 @@ def _say(found: Backtest, warnings: list[str], report: Path | None, *, as_json: 
 
 
 def _profile(given: str) -> Profile:
+    """Return a profile from a file, or a shipped one by its name or name@version."""
+    shipped = {one.profile.name: one for one in shipped_documents()}
     path = Path(given)
-    if path.suffix in {".yml", ".yaml"}:
+    if path.suffix in {".yml", ".yaml", ".json"}:
         try:
-            return parse_profile(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except OSError as error:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             fail(f"the profile cannot be read: {error}", 2)
-        except yaml.YAMLError as error:
-            fail(f"{path.name} is not YAML: {error}", 2)
+        return read_document(text, {name: one.values for name, one in shipped.items()}).profile
     name, _, version = given.partition("@")
-    try:
-        found = load_profile(name)
-    except OSError:
-        raise ProfileInvalid(f"there is no profile {name}; give a shipped name or a file") from None
+    if name not in shipped:
+        known = ", ".join(sorted(shipped))
+        raise ProfileInvalid(f"there is no shipped profile {name}; give a file, or one of {known}")
+    found = shipped[name].profile
     if version and version != str(found.version):
-        raise ProfileInvalid(f"{name} is at version {found.version}, not {version}")
+        raise ProfileInvalid(f"{name} is shipped at version {found.version}, not {version}")
     return found
 
 

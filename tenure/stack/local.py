@@ -40,7 +40,7 @@ class Plan:
     ``broker``: ``embedded``, ``apache``, or ``HOST:PORT`` of one that runs. ``database``: empty
     for the embedded Postgres, or an administrator's URL. ``ports`` fixes the ports of services;
     others are free ones. ``replicas`` asks for more than one of a service. ``environment`` is
-    added to that of the services.
+    added to that of the services. ``services``: which to start; their schemas are all migrated.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class Plan:
     ports: Mapping[str, int] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[str, ...] = tuple(SERVICES)
     command: tuple[str, ...] = (sys.executable, "-m", "tenure")
 
 
@@ -94,7 +95,7 @@ class LocalStack:
         progress("making the topics")
         asyncio.run(self._apply_topics())
         progress("starting the services")
-        for name in SERVICES:
+        for name in self.plan.services:
             for number in range(self.plan.replicas.get(name, 1)):
                 self.add_replica(name, number)
         for replica in self.replicas:
@@ -133,7 +134,7 @@ class LocalStack:
     @property
     def urls(self) -> dict[str, str]:
         """Where each service answers."""
-        return {name: self.url(name) for name in SERVICES}
+        return {name: self.url(name) for name in self.plan.services}
 
     def supervise(self, progress: Progress = lambda _: None) -> None:
         """Start again, from a thread, whatever dies: crash-only services count on it."""

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.health.domain.backtest.plan import Plan, PlanInvalid
 from services.health.domain.backtest.tables import RowsInvalid
 from services.health.domain.profile.profile import Profile
-from services.health.settings import load_profile
 from services.health.storage import backtests
 from services.health.usecases.backtest_report import render_report
 from services.health.usecases.backtests import (
@@ -27,8 +26,9 @@ from services.health.usecases.backtests import (
     find_done,
     outcomes_of_csv,
 )
+from services.health.usecases.profiles import PROFILES
 from shared.auth.principal import Principal
-from shared.db.transaction import Row
+from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import NotFound
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
@@ -120,7 +120,7 @@ class BacktestResult(BacktestView):
 )
 async def create_backtest(body: NewBacktest, _who: Writer, tx: Tx) -> Queued:
     """Queue a back-test; it runs in the background, one at a time."""
-    profile, plan = profile_named(body.profile, body.version), body.plan.plan()
+    profile, plan = await profile_named(tx, body.profile, body.version), body.plan.plan()
     outcomes = body.outcomes
     if isinstance(outcomes, str):
         rows = None if outcomes == "recorded" else outcomes_of_csv(outcomes)
@@ -169,20 +169,15 @@ async def cancel_backtest(backtest_id: UUID, _who: Writer, tx: Tx) -> None:
     await cancel(tx, backtest_id)
 
 
-def profile_named(name: str, version: int | None) -> Profile:
-    """Return a profile by name, in the version in force or the one given.
+async def profile_named(tx: Transaction, name: str, version: int | None) -> Profile:
+    """Return a stored profile by name, in the version in force or the one given.
 
     Raises `UnknownProfile`.
     """
-    known = name.replace("-", "").replace("_", "").isalnum()
-    try:
-        profile = load_profile(name) if known else None
-    except OSError:
-        profile = None
+    profile = await PROFILES.version(tx, name, version)
     if profile is None:
-        raise UnknownProfile(f"there is no profile {name}")
-    if version not in (None, profile.version):
-        raise UnknownProfile(f"{name} is at version {profile.version}, not {version}")
+        label = name if version is None else f"{name}@{version}"
+        raise UnknownProfile(f"there is no profile {label}; GET /api/v1/profiles lists all")
     return profile
 
 

@@ -93,7 +93,7 @@ async def fit_model(name: Name, body: Fitting, _who: Writer, tx: Tx) -> Queued:
 
     It fails with a reason where there are too few renewals; expert weights then stay in force.
     """
-    profile = profile_named(name, None)
+    profile = await profile_named(tx, name, None)
     return Queued(id=await ask(tx, Question(profile, body.plan.plan(), None, fits_model=True)))
 
 
@@ -114,7 +114,7 @@ async def activate(
     if body.force and body.reason is None:
         raise ReasonNeeded
     because = body.reason if body.force else None
-    profile = profile_named(name, None)
+    profile = await profile_named(tx, name, None)
     return _view(await activate_model(tx, profile, version, who.source, forced_because=because))
 
 

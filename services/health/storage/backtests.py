@@ -154,23 +154,3 @@ async def listed(
         id=before[1] if before else None,
         limit=limit,
     )
-
-
-async def latest_summary(
-    tx: Transaction, profile_name: str, profile_version: int
-) -> Mapping[str, Any] | None:
-    """Return the newest finished back-test of a profile in figures, with its id and end.
-
-    None when it was never back-tested: who activates it should be told so.
-    """
-    row = await tx.fetch_one(
-        "SELECT id, finished_at, summary FROM backtests WHERE state = 'done' "
-        "AND profile_name = :name AND profile_version = :version "
-        "ORDER BY finished_at DESC LIMIT 1",
-        name=profile_name,
-        version=profile_version,
-    )
-    if row is None:
-        return None
-    found: Mapping[str, Any] = row["summary"]
-    return {"id": str(row["id"]), "finished_at": row["finished_at"].isoformat(), **found}

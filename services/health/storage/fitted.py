@@ -67,6 +67,16 @@ async def get(tx: Transaction, profile_name: str, version: int) -> Row | None:
     )
 
 
+async def find(tx: Transaction, profile_name: str, version: int) -> LossModel | None:
+    """Return a model of a profile, in force or not."""
+    model = await tx.fetch_value(
+        "SELECT model FROM loss_models WHERE profile_name = :name AND version = :version",
+        name=profile_name,
+        version=version,
+    )
+    return msgspec.convert(model, LossModel) if model else None
+
+
 async def activate(tx: Transaction, model: Row, activation: Activation) -> None:
     """Put a model in force in place of the one before it."""
     await tx.execute(

@@ -6,7 +6,7 @@ from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.metrics import Metric
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
-from services.health.domain.profile.selection import DEFAULT
+from services.health.domain.profile.selection import DEFAULT, segments_of
 from services.health.storage import backfills, metrics, profiles, rollouts, sums
 from services.health.usecases.documents import Document, read_document
 from services.health.usecases.profiles import PROFILES
@@ -80,7 +80,7 @@ async def activate_version(tx: Transaction, name: str, version: int, by: str) ->
     _check_rivals(profile, book)
     await profiles.activate(tx, name, version, by)
     await _note_change(tx)
-    await rollouts.start(tx, name, version, _segments(profile, before))
+    await rollouts.start(tx, name, version, _concerned(profile, before))
     await backfills.start(tx, name, version, _new_metrics(profile, before or book.default))
     tx.emit(
         ProfileActivated(
@@ -107,7 +107,7 @@ async def retire_version(tx: Transaction, name: str, version: int, by: str) -> R
         raise ProfileNotActive(f"{name}@{version} is not active; nothing is to be retired")
     await profiles.retire(tx, name)
     await _note_change(tx)
-    await rollouts.start(tx, name, version, _segments(parse_profile(stored["document"]), None))
+    await rollouts.start(tx, name, version, _concerned(parse_profile(stored["document"]), None))
     await backfills.start(tx, name, version, ())
     tx.emit(
         ProfileRetired(account_id=f"profile:{name}", profile=f"{name}@{version}", retired_by=by)
@@ -156,10 +156,8 @@ def _check_rivals(profile: Profile, book: ProfileBook) -> None:
             )
 
 
-def _segments(profile: Profile, before: Profile | None) -> Sequence[str] | None:
-    """Return the segments a change concerns; None when it may concern anybody."""
-    concerned = [one.applies_to.segments for one in (profile, before) if one is not None]
-    return sorted(frozenset().union(*concerned)) if all(concerned) else None
+def _concerned(profile: Profile, before: Profile | None) -> list[str] | None:
+    return segments_of(*(one.applies_to for one in (profile, before) if one is not None))
 
 
 def _new_metrics(profile: Profile, before: Profile) -> Sequence[str]:

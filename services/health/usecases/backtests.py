@@ -12,7 +12,7 @@ from services.health.domain.backtest.records import Records
 from services.health.domain.backtest.tables import Table, csv_table, mapping_table
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.loss_model import LossModel
-from services.health.storage import backtests, fitted
+from services.health.storage import backtests, fitted, profiles
 from services.health.storage.backtests import Lease, NewBacktest
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Conflict, NotFound
@@ -73,6 +73,9 @@ async def conclude(tx: Transaction, lease: Lease, said: Mapping[str, Any]) -> No
     """Keep what the calculation said: the back-test, its figures, and the model if there is one."""
     if not await backtests.finish(tx, lease, said["result"], said["summary"]):
         return
+    row = await find(tx, lease.id)
+    kept = {"id": str(lease.id), "finished_at": tx.now.isoformat(), **said["summary"]}
+    await profiles.save_backtest(tx, row["profile_name"], row["profile_version"], kept)
     if said.get("model"):
         model = msgspec.convert(said["model"], LossModel)
         version = await fitted.next_version(tx, model.profile_name)

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.difference import (
     Difference,
@@ -16,10 +15,11 @@ from services.health.domain.score.loss_model import LossModel
 from services.health.domain.score.moments import parse_moment
 from services.health.domain.score.score import Context, Evidence, Score, score_account
 from services.health.domain.score.wording import headline
-from services.health.storage import profiles, scores, signals
+from services.health.storage import fitted, scores, signals
 from services.health.storage.scores import Scored
 from services.health.usecases.accounts import known_account
 from services.health.usecases.comparing import read_comparisons
+from services.health.usecases.profiles import PROFILES
 from shared.db.transaction import Transaction
 from shared.kernel.days import zone_of
 from shared.kernel.errors import NotFound
@@ -150,14 +150,9 @@ def _months_then(score: Score, then: datetime, now: datetime) -> float | None:
     return score.model.months + (now - then) / timedelta(days=1) / _DAYS_A_MONTH
 
 
-async def _kept_profile(tx: Transaction, name: str, version: int) -> Profile | None:
-    row = await profiles.get(tx, name, version)
-    return parse_profile(row["document"]) if row else None
+async def _kept_model(tx: Transaction, profile: Profile, version: int) -> LossModel | None:
+    return await fitted.find(tx, profile.name, version)
 
 
-async def _no_model(tx: Transaction, profile: Profile, version: int) -> LossModel | None:  # noqa: ARG001 - none is kept yet
-    return None
-
-
-KEPT = Archive(_kept_profile, _no_model)
+KEPT = Archive(PROFILES.version, _kept_model)
 """The profiles and models as they were stored."""

@@ -1,7 +1,8 @@
 """Put a fitted model in force, if it is better than the expert weights."""
 
 from services.health.domain.profile.profile import Profile
-from services.health.storage import fitted
+from services.health.domain.profile.selection import segments_of
+from services.health.storage import fitted, rollouts
 from services.health.storage.fitted import Activation
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Conflict, NotFound
@@ -39,6 +40,8 @@ async def activate_model(
     if not is_better and forced_because is None:
         raise ModelNotBetter(_why_not(gain), backtest=model["summary"])
     await fitted.activate(tx, model, Activation(by, None if is_better else forced_because))
+    # Accounts that nothing happens to are scored by it too, a few at a time.
+    await rollouts.start(tx, profile.name, profile.version, segments_of(profile.applies_to))
     found = await fitted.get(tx, profile.name, version)
     return model if found is None else found
 

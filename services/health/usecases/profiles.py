@@ -9,7 +9,7 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
 from services.health.domain.profile.selection import DEFAULT
 from services.health.domain.profile.standing import Standing
-from services.health.settings import load_profile, shipped_profiles
+from services.health.settings import shipped_profiles
 from services.health.storage import accounts, profiles, standing
 from services.health.storage.profiles import Revision
 from services.health.usecases.documents import Document, read_document
@@ -50,6 +50,14 @@ class Profiles:
         """
         return self._known[1].wanted() if self._known else {}
 
+    async def version(self, tx: Transaction, name: str, version: int | None) -> Profile | None:
+        """Return a version of a profile, in force or not; without a number the one in force."""
+        book = await self.current(tx)
+        if version is None:
+            return book.get(name)
+        row = await profiles.get(tx, name, version)
+        return parse_profile(row["document"]) if row else None
+
     async def for_account(self, tx: Transaction, account_id: str) -> Profile:
         """Return the profile that judges an account."""
         return (await self.for_accounts(tx, [account_id]))[account_id]
@@ -84,7 +92,7 @@ def _book(rows: Sequence[Row]) -> ProfileBook:
             label = f"{row['name']}@{row['version']}"
             log.error("profile_unreadable", profile=label, error=error.detail)  # noqa: TRY400
     if not any(one.name == DEFAULT for one in read):
-        read.append(load_profile())
+        read.append(shipped_documents()[0].profile)
     return ProfileBook(tuple(read))
 
 
@@ -96,7 +104,7 @@ async def ship_profiles(tx: Transaction) -> Revision:
     """
     await profiles.lock(tx)
     is_first = await profiles.revision(tx) is None
-    for document in _shipped():
+    for document in shipped_documents():
         await _ship(tx, document)
         if is_first:
             await profiles.activate(tx, document.profile.name, document.profile.version, SHIPPED_BY)
@@ -114,7 +122,8 @@ async def _ship(tx: Transaction, document: Document) -> None:
 
 
 @cache
-def _shipped() -> tuple[Document, ...]:
+def shipped_documents() -> tuple[Document, ...]:
+    """Return the profiles that come with the software; the first is the default."""
     texts = shipped_profiles()
     default = read_document(texts[DEFAULT])
     others = [text for name, text in texts.items() if name != DEFAULT]
@@ -123,4 +132,4 @@ def _shipped() -> tuple[Document, ...]:
 
 @cache
 def _labels() -> frozenset[str]:
-    return frozenset(f"{one.profile.label}:{one.checksum}" for one in _shipped())
+    return frozenset(f"{one.profile.label}:{one.checksum}" for one in shipped_documents())

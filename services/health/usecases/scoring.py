@@ -17,7 +17,7 @@ from services.health.domain.score.score import (
     band_after,
     score_account,
 )
-from services.health.storage import accounts, days, scores, signals, standing
+from services.health.storage import accounts, days, fitted, scores, signals, standing
 from services.health.storage.scores import Current, Rescored, Scored, as_kept, profile_label
 from services.health.usecases.comparing import note_values, read_comparisons
 from services.health.usecases.metrics import observations
@@ -65,12 +65,12 @@ class Panel:
     measured: Mapping[str, Mapping[str, Observation]] = field(default_factory=dict)
 
 
-async def rescore_some(tx: Transaction, models: Models | None = None) -> int:
+async def rescore_some(tx: Transaction) -> int:
     """Score the accounts that wait the longest, each by its profile; return how many."""
     rows = await accounts.claim_rescore(tx, _AT_ONCE)
     profiles = await PROFILES.for_accounts(tx, [str(row["account_id"]) for row in rows])
     measured = await observations(tx, profiles)
-    await rescore(tx, rows, Panel(profiles, models or {}, measured))
+    await rescore(tx, rows, Panel(profiles, await fitted.active(tx), measured))
     return len(rows)
 
 

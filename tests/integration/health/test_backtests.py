@@ -12,12 +12,15 @@ import pytest
 
 from services.health.gateways.calculation import Calculation
 from services.health.jobs import run_backtests
-from services.health.storage import backtests, fitted
+from services.health.settings import load_profile
+from services.health.storage import backtests, fitted, profiles
 from services.health.storage.backtests import LEASE
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.backtests import planted
 from tests.conftest import OpenClient, OpenDatabase
+
+VERSION = load_profile().version
 
 BACKTESTS = "/api/v1/backtests"
 MODELS = "/api/v1/profiles/default/models"
@@ -137,10 +140,10 @@ async def test_a_model_is_fitted_back_tested_and_put_in_force(
     assert active.json()["is_active"], active.text
     assert active.json()["backtest"]["headline"].startswith("Of 100 customers flagged")
     async with health.transaction() as tx:
-        assert (await fitted.active(tx))["default@1"].version == model["version"]
-        summary = await backtests.latest_summary(tx, "default", 1)
-    assert summary is not None
-    assert summary["id"] == backtest_id
+        assert (await fitted.active(tx))[f"default@{VERSION}"].version == model["version"]
+        stored = await profiles.get(tx, "default", VERSION)
+    assert stored is not None
+    assert stored["backtest"]["id"] == backtest_id
 
 
 async def test_a_worker_that_was_killed_is_followed_by_another(

@@ -57,6 +57,12 @@ def read_applies_to(name: str, section: Section) -> AppliesTo:
     return found
 
 
+def segments_of(*concerned: AppliesTo) -> list[str] | None:
+    """Return the segments of all of these; None when anybody may be meant."""
+    every = [one.segments for one in concerned]
+    return sorted(frozenset().union(*every)) if all(every) else None
+
+
 def _allows(named: Iterable[str], value: str) -> bool:
     named = frozenset(named)
     return not named or value in named

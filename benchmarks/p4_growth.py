@@ -1,0 +1,151 @@
+"""P4: whether counting slows down as rows pile up.
+
+One database, one run: a log is drained several times while nothing is stored, then Postgres makes
+as many ids, and the daily counts of a history, as were asked for; and the same is drained again.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from benchmarks.checks import Ledger
+from benchmarks.database import Reader
+from benchmarks.drain import draining
+from benchmarks.ground import open_ground
+from benchmarks.options import Options
+from benchmarks.workload import Shape, make_corpus
+from shared.db.migrate import role_of
+
+_TARGET = 0.9
+_DAYS = 8
+_EVENTS_PER_ROW = 20
+_NAMES, _USERS = 4, 8
+_PREFIX = "grown"
+
+_PARTITION = """
+CREATE TABLE IF NOT EXISTS health.usage_ids_{day:%Y%m%d} PARTITION OF health.usage_ids
+FOR VALUES FROM ('{day}') TO ('{after}')
+"""
+_OWNER = "ALTER TABLE health.usage_ids_{day:%Y%m%d} OWNER TO {role}"
+# In the order of the key, so that 100,000,000 take minutes; spread over all keys, so that looking
+# for one is as far as it would be.
+_IDS = """
+INSERT INTO health.usage_ids (day, key)
+SELECT $1::date, (lpad(to_hex(i * 4294967296 / $2::bigint), 8, '0')
+                  || substr(md5(i::text || $1::text), 1, 24))::uuid
+FROM generate_series(0, $2::bigint - 1) AS i
+"""
+_COUNTS = """
+INSERT INTO health.{table} (account_id, day, {column}, n)
+SELECT $1 || '-' || lpad(a::text, 7, '0'), current_date - d, {value}, {each}
+FROM generate_series(0, $2::int - 1) AS a, generate_series(1, $3::int) AS d,
+     generate_series(0, {several} - 1) AS k
+ORDER BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    rows: int
+    shape: Shape
+    rounds: int
+
+    @property
+    def history_days(self) -> int:
+        """Days of daily counts that so many events make."""
+        return max(1, self.rows // _EVENTS_PER_ROW // self.shape.accounts // _NAMES)
+
+
+def run(options: Options, ledger: Ledger) -> Mapping[str, Any]:
+    """Measure P4; return its section of the report."""
+    shape = Shape(
+        events=options.size(options.events, full=100_000, quick=40_000),
+        accounts=options.size(options.accounts, full=2_000, quick=1_000),
+        prefix=_PREFIX,
+    )
+    rows = options.size(options.rows, full=20_000_000, quick=2_000_000)
+    plan = _Plan(rows, shape, options.size(options.rounds, full=3, quick=2))
+    with open_ground(options) as ground:
+        url = ground.migrated_database()
+        say = options.say
+        say("P4 nothing stored")
+        with draining(ground, url) as drain:
+            empty = [_one(drain, plan, ledger, number) for number in range(plan.rounds + 1)][1:]
+        say(f"P4 storing {rows:,} ids and {plan.history_days} days of counts")
+        took = _fill(url, plan)
+        say(f"P4 {rows:,} rows stored in {took:.0f} s")
+        with draining(ground, url) as drain:
+            numbers = range(100, 101 + plan.rounds)
+            full = [_one(drain, plan, ledger, number) for number in numbers][1:]
+    return _section(plan, took, empty, full)
+
+
+def _one(drain: Any, plan: _Plan, ledger: Ledger, number: int) -> float:
+    shape = plan.shape
+    corpus = make_corpus(
+        Shape(
+            events=shape.events,
+            accounts=shape.accounts,
+            prefix=shape.prefix,
+            seed=number,
+            shuffled=number not in {0, 100},
+        )
+    )
+    done = drain.work_off(corpus)
+    ledger.check(f"p4 drain {number}", expected=corpus.distinct, counted=done.counted)
+    return float(done.rate)
+
+
+def _fill(url: str, plan: _Plan) -> float:
+    """Store rows as the service would have; return how many seconds it took."""
+    started = time.monotonic()
+    today = datetime.now(UTC).date()
+    with Reader(url) as reader:
+        for number in range(_DAYS):
+            day = today - timedelta(days=number)
+            _make_partition(reader, day)
+            reader.execute(_IDS, day, plan.rows // _DAYS)
+        history = (_PREFIX, plan.shape.accounts, plan.history_days)
+        names = {"value": "'name-' || k", "several": _NAMES, "each": _EVENTS_PER_ROW}
+        users = {"value": "'user-' || k", "several": _USERS, "each": _EVENTS_PER_ROW // 2}
+        reader.execute(_COUNTS.format(table="usage_daily", column="name", **names), *history)
+        reader.execute(_COUNTS.format(table="usage_users", column="user_id", **users), *history)
+        for table in ("usage_ids", "usage_daily", "usage_users"):
+            reader.execute(f"ANALYZE health.{table}")
+        took = time.monotonic() - started
+        # What is still to be written must not be written while the next run is measured.
+        reader.execute("CHECKPOINT")
+    return took
+
+
+def _make_partition(reader: Reader, day: date) -> None:
+    reader.execute(_PARTITION.format(day=day, after=day + timedelta(days=1)))
+    reader.execute(_OWNER.format(day=day, role=role_of("health")))
+
+
+def _section(plan: _Plan, took: float, empty: list[float], full: list[float]) -> Mapping[str, Any]:
+    ours, baseline = median(full), median(empty)
+    return {
+        "stored_ids": plan.rows,
+        "stored_days_of_counts": plan.history_days,
+        "accounts": plan.shape.accounts,
+        "events_per_run": plan.shape.events,
+        "seconds_to_store": round(took, 1),
+        "ratios": {
+            "P4_growth": {
+                "value": round(ours / baseline, 4),
+                "ours": round(ours, 1),
+                "baseline": round(baseline, 1),
+                "unit": "events/s",
+                "rounds": {
+                    "empty": [round(rate, 1) for rate in empty],
+                    "stored": [round(rate, 1) for rate in full],
+                },
+                "note": f"{plan.rows:,} stored rows against none",
+                "target": _TARGET,
+            }
+        },
+    }

@@ -74,6 +74,7 @@ def profile(**inputs: Any) -> Profile:
     return parse_profile(
         {
             "name": "test",
+            "applies_to": {"segments": ["mid"]},
             "version": 1,
             "coverage_floor": 0.0,
             "metrics": {"used": {"kind": "count", "events": ["used"]}},

@@ -103,7 +103,7 @@ async def fit_model(name: Name, body: Fitting, _who: Writer, tx: Tx) -> Queued:
         UnknownProfile, UnknownModel, ModelNotBetter, ModelOfOtherVersion, ReasonNeeded
     ),
 )
-async def activate(
+async def activate_loss_model(
     name: Name,
     version: Annotated[int, Path(ge=1, le=2**31 - 1)],
     body: ModelActivation,

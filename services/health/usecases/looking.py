@@ -6,7 +6,7 @@ from services.health.storage import looks, risks
 from services.health.usecases.handling import wake_due
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import compare
-from services.health.usecases.watching import watch_signals
+from services.health.usecases.watching_signals import watch_signals
 from shared.db.errors import is_unavailable
 from shared.db.transaction import Database
 from shared.observability.logging import get_logger

@@ -90,7 +90,7 @@ def _book(rows: Sequence[Row]) -> ProfileBook:
             read.append(parse_profile(row["document"]))
         except ProfileInvalid as error:
             label = f"{row['name']}@{row['version']}"
-            log.error("profile_unreadable", profile=label, error=error.detail)  # noqa: TRY400
+            log.error("profile_unreadable", profile=label, error=error.detail)  # noqa: TRY400 - what to change is said, a traceback says less
     if not any(one.name == DEFAULT for one in read):
         read.append(shipped_documents()[0].profile)
     return ProfileBook(tuple(read))

@@ -23,7 +23,7 @@ from services.health.usecases.comparing import note_values, read_comparisons
 from services.health.usecases.metrics import observations
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import compare
-from services.health.usecases.watching import Watch, watch_all
+from services.health.usecases.watching_signals import Watch, watch_all
 from shared.contracts.health import ScoreChanged
 from shared.db.transaction import Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of

@@ -11,7 +11,7 @@ from services.health.settings import load_catalogue
 from services.health.storage import accounts, signals
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import set_pulse
-from services.health.usecases.watching import watch_signals
+from services.health.usecases.watching_signals import watch_signals
 from shared.contracts.health import SignalRecorded, SignalRetracted
 from shared.db.transaction import Transaction
 from shared.kernel.errors import Conflict, Invalid, NotFound

@@ -1,8 +1,8 @@
-"""Look at an account for reasons to worry: after a day is sealed, and after a signal."""
+"""Look at accounts for reasons to worry after their days are sealed."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel, peer
 from services.health.domain.detector.recent import RecentUsage
 from services.health.domain.detector.replay import Mask
 from services.health.domain.profile.metrics import EVENTS
-from services.health.domain.profile.profile import DropRule, Profile, SignalRule, SilenceRule
+from services.health.domain.profile.profile import DropRule, Profile, SilenceRule
 from services.health.domain.risk.drops import (
     RARE_CHANCE,
     ActiveDaysReading,
@@ -25,32 +25,20 @@ from services.health.domain.risk.drops import (
 )
 from services.health.domain.risk.reasons import (
     SilenceReading,
-    counting_times,
-    fades_at,
-    signal_risk,
-    signal_risk_rule,
     silence,
     usage_dip,
 )
-from services.health.domain.risk.risk import RiskRule, Stage, Status
-from services.health.domain.score.score import Signal
-from services.health.domain.signal.catalogue import Catalogue, rules_in_force
-from services.health.settings import load_catalogue
-from services.health.storage import alarms, looks, peers, risks, signals
+from services.health.domain.risk.risk import RiskRule
+from services.health.storage import alarms, peers, risks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.alarms import InForce
 from services.health.storage.detector import Rows
 from services.health.usecases.planning import Sealing
 from services.health.usecases.profiles import PROFILES
-from services.health.usecases.risks import Found, Judged, Known, settle, settle_all
+from services.health.usecases.risks import Found, settle
 from shared.db.transaction import Transaction
-from shared.kernel.days import day_begins
 
 _WEEK_BEFORE = timedelta(days=6)
-_USAGE_COUNTS = timedelta(days=60)
-_MOST_A_DAY = 20
-_A_MOMENT = timedelta(seconds=1)
-_FADING = frozenset({Status.OPEN, Status.MERGED, Status.DISMISSED})
 
 Thresholds = Mapping[tuple[str, int], InForce]
 
@@ -155,121 +143,6 @@ def _is_little(seen: Watched) -> Mask:
 def _p_star(thresholds: Thresholds, metric: str, band: int, rule: DropRule) -> float:
     known = thresholds.get((metric, band))
     return known.threshold.p_star if known else rule.alarm_probability
-
-
-async def watch_signals(
-    tx: Transaction, account_id: str, profile: Profile, caused_at: datetime
-) -> None:
-    """Judge an account's signals by every fast rule, and plan when time alone changes something."""
-    await watch_all(tx, [Watch(account_id, profile, caused_at)])
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """An account whose signals are to be judged, by whom, and what was found along with them."""
-
-    account_id: str
-    profile: Profile
-    caused_at: datetime
-    along: Sequence[Found] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    judged: Judged
-    fading: Mapping[str, datetime]
-
-    def is_at_stake(self, unsettled: Collection[str]) -> bool:
-        """Tell whether anything can change: a finding is present, or a risk is not over."""
-        is_present = any(finding.stage is Stage.PRESENT for finding, _ in self.judged.findings)
-        return is_present or self.judged.account_id in unsettled
-
-
-async def watch_all(tx: Transaction, watches: Sequence[Watch]) -> None:
-    """Judge the signals of accounts, and plan when time alone changes something.
-
-    Only accounts that something may change at are settled one by one.
-    """
-    ids = [watch.account_id for watch in watches]
-    told = await signals.recent_of(tx, ids)
-    used = await _from_usage(tx, ids)
-    unsettled = await risks.with_unsettled(tx, ids)
-    cases = [
-        _case(watch, (*told.get(watch.account_id, ()), *used.get(watch.account_id, ())), tx.now)
-        for watch in watches
-    ]
-    chosen = {case.judged.account_id: case for case in cases if case.is_at_stake(unsettled)}
-    for account_id, found in (await settle_all(tx, [c.judged for c in chosen.values()])).items():
-        due = min(_changes(tx.now, found, chosen[account_id]), default=None)
-        if due is not None:
-            await looks.bring_forward(tx, account_id, due)
-
-
-def _case(watch: Watch, known: Sequence[Signal], now: datetime) -> _Case:
-    rules = _rules(watch.profile, load_catalogue())
-    findings = [
-        (signal_risk(watch.account_id, known, rule, now), signal_risk_rule(rule)) for rule in rules
-    ]
-    judged = Judged(watch.account_id, [*watch.along, *findings], watch.profile, watch.caused_at)
-    return _Case(judged, _fading(known, rules))
-
-
-def _rules(profile: Profile, catalogue: Catalogue) -> list[SignalRule]:
-    """Return the rules in force, with every name of their signals, and what to do."""
-    return [
-        replace(
-            rule,
-            also=tuple(catalogue.names_of(rule.signals) - {rule.signal}),
-            closed_by=tuple(catalogue.names_of(rule.closed_by)),
-            next_step=rule.next_step or _next_step(rule, catalogue),
-        )
-        for rule in rules_in_force(profile, catalogue)
-    ]
-
-
-def _next_step(rule: SignalRule, catalogue: Catalogue) -> str:
-    found = catalogue.find(rule.signal)
-    return found.next_step if found else "Talk to the account's owner and agree a step."
-
-
-async def _from_usage(tx: Transaction, account_ids: Sequence[str]) -> Mapping[str, list[Signal]]:
-    """Return the signals that are usage events, such as pages that were viewed, by account.
-
-    Usage is counted by day: each counts as observed when its day began.
-    """
-    named = {name: one for one in load_catalogue().types.values() for name in one.from_usage}
-    since = tx.now.date() - _USAGE_COUNTS
-    rows = await signals.in_usage(tx, account_ids, list(named), since) if named else []
-    found: dict[str, list[Signal]] = {}
-    for row in rows:
-        signal = Signal(named[row["pattern"]].name, min(tx.now, day_begins(row["day"], UTC)))
-        found.setdefault(row["account_id"], []).extend([signal] * min(row["n"], _MOST_A_DAY))
-    return found
-
-
-def _fading(known: Sequence[Signal], rules: Sequence[SignalRule]) -> dict[str, datetime]:
-    """Return when the reasons of rules will have faded, those that have times."""
-    fading = {}
-    for rule in rules:
-        times = counting_times(known, rule)
-        ends = fades_at(max(times), rule) if times else None
-        if ends is not None:
-            fading[rule.reason] = ends + _A_MOMENT
-    return fading
-
-
-def _changes(now: datetime, found: Known, case: _Case) -> Iterator[datetime]:
-    """Yield when time alone changes a risk: it fades, its cool-down ends, or it wakes."""
-    present = {
-        finding.reason for finding, _ in case.judged.findings if finding.stage is Stage.PRESENT
-    }
-    for reason, (_, risk) in found.items():
-        if risk.status in _FADING and reason in case.fading:
-            yield case.fading[reason]
-        if reason in present and risk.cool_down_until and risk.cool_down_until > now:
-            yield risk.cool_down_until
-        if risk.handling and risk.handling.until:
-            yield risk.handling.until
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,8 @@ def test_thin_history_exits_with_one(tmp_path: Path, files: tuple[str, str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nobody"], "there is no profile nobody"),
-        (["default@99"], "default is at version"),
+        (["nobody"], "there is no shipped profile nobody"),
+        (["default@99"], "default is shipped at version"),
         (["missing.yml"], "the profile cannot be read"),
         (["default", "--budget", "lots"], "budget: write a share"),
         (["default", "--horizon-days", "5"], "min_lead_days"),

@@ -165,7 +165,7 @@ def test_unknown_is_left_a_little_above_the_floor_so_that_a_day_old_figure_does_
     assert band_after(Band.WATCH, 60, floor, PROFILE) is Band.WATCH
     assert band_after(Band.UNKNOWN, 60, floor, PROFILE) is Band.UNKNOWN
     assert band_after(Band.UNKNOWN, 60, floor + COVERAGE_MARGIN, PROFILE) is Band.WATCH
-    usage = evidence(usage_ratio=1.0, active_users_ratio=1.0, days_since_activity=0)
+    usage = evidence(usage_ratio=1.0, active_users_ratio=1.0, stickiness=0.3, days_since_activity=0)
     a_day_later = score_account(PROFILE, usage, days_ago(-1))
     assert a_day_later.coverage >= floor + COVERAGE_MARGIN
 

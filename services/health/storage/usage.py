@@ -1,6 +1,6 @@
 """Usage counts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 from services.health.domain.usage.counting import Cell, Counts, SumCell
@@ -93,12 +93,12 @@ async def reached(tx: Transaction, milestone: str, account_ids: Iterable[str]) -
     return {row["account_id"] for row in rows}
 
 
-async def reach_milestone(tx: Transaction, account_id: str, milestone: str) -> None:
-    """Remember that an account reached a milestone."""
+async def reach_milestone(tx: Transaction, account_ids: Sequence[str], milestone: str) -> None:
+    """Remember that accounts reached a milestone."""
     await tx.execute(
         "INSERT INTO milestones (account_id, milestone, reached_at) "
-        "VALUES (:account_id, :milestone, :now)",
-        account_id=account_id,
+        "SELECT a, :milestone, :now FROM unnest(CAST(:account_ids AS text[])) AS a",
+        account_ids=list(account_ids),
         milestone=milestone,
         now=tx.now,
     )

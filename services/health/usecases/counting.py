@@ -96,23 +96,24 @@ async def _reach_milestones(
     tx: Transaction, arrivals: Arrivals, skipped: Collection[int], profile: Profile | ProfileBook
 ) -> None:
     for milestone in profile.milestones:
-        users = _users_of(arrivals, skipped, milestone.event)
-        done = await usage.reached(tx, milestone.name, {a for a, _ in users}) if users else set()
-        users = {pair for pair in users if pair[0] not in done}
-        if not users:
+        pairs = _users_of(arrivals, skipped, milestone.event)
+        done = await usage.reached(tx, milestone.name, {a for a, _ in pairs}) if pairs else set()
+        pairs = {pair for pair in pairs if pair[0] not in done}
+        if not pairs:
             continue
-        found = await usage.add_milestone_users(tx, milestone.name, users)
-        for account_id in sorted(found):
-            if found[account_id] >= milestone.users:
-                await usage.reach_milestone(tx, account_id, milestone.name)
-                tx.emit(
-                    UsageMilestoneReached(
-                        account_id=account_id,
-                        milestone=milestone.name,
-                        reached_at=arrivals.last[account_id],
-                        users=found[account_id],
-                    )
+        found = await usage.add_milestone_users(tx, milestone.name, pairs)
+        there = sorted(one for one, users in found.items() if users >= milestone.users)
+        if there:
+            await usage.reach_milestone(tx, there, milestone.name)
+        for account_id in there:
+            tx.emit(
+                UsageMilestoneReached(
+                    account_id=account_id,
+                    milestone=milestone.name,
+                    reached_at=arrivals.last[account_id],
+                    users=found[account_id],
                 )
+            )
 
 
 def _users_of(arrivals: Arrivals, skipped: Collection[int], name: str) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What the detector keeps of each account: one packed row for all its metrics (decision 10)."""
+"""What the detector keeps of each account: one packed row for all its metrics (decision 14)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

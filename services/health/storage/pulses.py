@@ -31,6 +31,15 @@ async def add(tx: Transaction, pulse: Pulse) -> None:
     )
 
 
+async def of_accounts(tx: Transaction, account_ids: Sequence[str]) -> set[str]:
+    """Return those of the accounts that somebody ever judged."""
+    rows = await tx.fetch_all(
+        "SELECT DISTINCT account_id FROM pulses WHERE account_id = ANY(CAST(:ids AS text[]))",
+        ids=list(account_ids),
+    )
+    return {row["account_id"] for row in rows}
+
+
 async def latest(tx: Transaction, account_id: str) -> Pulse | None:
     """Return the newest pulse of an account."""
     row = await tx.fetch_one(

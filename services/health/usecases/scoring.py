@@ -17,7 +17,7 @@ from services.health.domain.score.score import (
     band_after,
     score_account,
 )
-from services.health.storage import accounts, days, fitted, scores, signals, standing
+from services.health.storage import accounts, days, fitted, pulses, scores, signals, standing
 from services.health.storage.scores import Current, Rescored, Scored, as_kept, profile_label
 from services.health.usecases.comparing import note_values, read_comparisons
 from services.health.usecases.metrics import observations
@@ -92,7 +92,8 @@ async def rescore(tx: Transaction, rows: Sequence[Row], panel: Panel) -> None:
     await note_values(
         tx, [(case.row, case.profile, scored[case.account_id].score) for case in cases]
     )
-    for account_id in sorted(one.account_id for one, is_turn in found if is_turn):
+    turned = [one.account_id for one, is_turn in found if is_turn]
+    for account_id in sorted(await pulses.of_accounts(tx, turned)):
         await compare(tx, account_id)
     await _watch(tx, cases, scored)
 

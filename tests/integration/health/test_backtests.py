@@ -221,7 +221,7 @@ async def test_thin_data_fail_with_a_reason(csm: httpx.AsyncClient, health: Data
     [
         ({"profile": "nobody"}, 404, "there is no profile nobody"),
         ({"profile": "../default"}, 404, "there is no profile"),
-        ({"version": 9}, 404, "default is at version"),
+        ({"version": 9}, 404, "there is no profile default@9"),
         ({"outcomes": "account_id,lost\nacme,1"}, 422, "column renewal_date is missing"),
         ({"outcomes": "account_id,renewal_date,lost\nacme,soon,1"}, 422, "row 1: renewal_date"),
         ({"outcomes": "account_id,renewal_date,lost\nacme,2026-01-01,2"}, 422, "row 1: lost"),
@@ -264,10 +264,11 @@ async def test_a_model_that_is_not_better_needs_a_reason(
         await backtests.finish(tx, lease, {}, {"model_gain_auc": {"value": -0.02}})
         await tx.execute(
             "INSERT INTO loss_models (profile_name, version, profile_version, model, backtest_id, "
-            "trained_at) VALUES ('default', 1, 1, :model, :id, :now)",
+            "trained_at) VALUES ('default', 1, :version, :model, :id, :now)",
             model={"betas": {}, "intercepts": {}, "month_slope": 0, "trained_on": 1, "losses": 1,
                    "horizon_days": 90},
             id=backtest_id,
+            version=VERSION,
             now=tx.now,
         )  # fmt: skip
     refused = await csm.post(f"{MODELS}/1/activate", json={})

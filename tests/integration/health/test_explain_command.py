@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from services.health.domain.score.score import Signal
 from services.health.jobs import refresh_scores
-from services.health.settings import load_profile
 from services.health.storage import accounts
 from services.health.usecases.signals import record_signal
 from shared.db.transaction import Database
@@ -30,7 +29,7 @@ async def note(health: Database, kind: str, value: float | None = None) -> None:
     async with health.transaction() as tx:
         await accounts.ensure(tx, "acme", tx.now)
         signal = Signal(kind, tx.now, value)
-        await record_signal(tx, "acme", signal, load_profile(), ("test", None))
+        await record_signal(tx, "acme", signal, ("test", None))
     await refresh_scores(health)
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from services.health.jobs import refresh_scores, roll_out_profiles
+from services.health.settings import load_profile
 from services.health.storage import accounts, profiles
 from shared.db.transaction import Database
 from tests.builders.health import default_document
@@ -76,7 +77,7 @@ async def test_what_is_activated_judges_its_accounts_again_and_only_them(
     await client.post("/api/v1/profiles/galaxy/versions/1/activate")
     await settle(health)
     assert await judged_by(client, "acme") == "galaxy@1"
-    assert await judged_by(client, "bolt") is None
+    assert await judged_by(client, "bolt") == load_profile().label
     rollout = (await client.get("/api/v1/profiles/galaxy")).json()["rollout"]
     assert (rollout["version"], rollout["marked"]) == (1, 1)
     assert rollout["finished_at"] is not None

@@ -12,7 +12,7 @@ from services.health.domain.score.score import Band, Evidence, score_account
 from services.health.jobs import look_again
 from services.health.settings import load_profile
 from services.health.storage import scores
-from services.health.storage.scores import Scored
+from services.health.storage.scores import Rescored, Scored
 from services.health.usecases.pulse import compare, current
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
@@ -34,7 +34,7 @@ async def health(open_database: OpenDatabase) -> Database:
 async def score(health: Database, band: Band, value: float) -> None:
     async with health.transaction() as tx:
         made = replace(score_account(load_profile(), Evidence({}), tx.now), value=value)
-        await scores.save(tx, "acme", Scored(tx.now, made, band))
+        await scores.save(tx, [Rescored("acme", Scored(tx.now, made, band), value, tx.now, tx.now)])
         await compare(tx, "acme")
 
 

@@ -327,6 +327,7 @@ def ranked_profile() -> Profile:
     nps = document["dimensions"]["sentiment"]["inputs"]["nps"]
     del nps["steps"]
     nps["percentile"] = {"higher_is": "healthy", "min_accounts": 20}
+    nps["signals"] = {"outcome_checked_in": "value"}  # a value with fractions
     return parse_profile(document)
 
 
@@ -336,7 +337,7 @@ async def test_a_value_is_ranked_among_similar_accounts_and_the_explanation_says
     profile = ranked_profile()
     for number in range(25):
         name = "acme" if number == 5 else f"peer{number}"
-        await signal(csm, "nps_answered", name, value=number / 3)
+        await signal(csm, "outcome_checked_in", name, value=number / 25)
     await rescored(health, profile)
     line = next(one for one in (await read(csm, "/explain"))["lines"] if one["metric"] == "nps")
     assert "not enough similar accounts (n=0" in line["sentence"]
@@ -369,13 +370,13 @@ async def test_another_segment_has_its_own_ranks(csm: httpx.AsyncClient, health:
         for number in range(40):
             await accounts.upsert(tx, f"a{number}", "big" if number % 2 else "small", "UTC")
     for number in range(40):
-        await signal(csm, "nps_answered", f"a{number}", value=float(number))
+        await signal(csm, "outcome_checked_in", f"a{number}", value=number / 40)
     await rescored(health, profile)
     async with health.transaction() as tx:
         await compute_distributions(tx, [profile], DAY)
         rows = await tx.fetch_all("SELECT * FROM segment_distributions ORDER BY segment")
     assert [(row["segment"], row["accounts"]) for row in rows] == [("big", 20), ("small", 20)]
-    assert [row["quantiles"][-1] for row in rows] == [39.0, 38.0]
+    assert [row["quantiles"][-1] for row in rows] == [39 / 40, 38 / 40]
 
 
 # --- history
@@ -513,7 +514,7 @@ async def test_a_batch_takes_as_many_queries_as_one_account(
 ) -> None:
     async def queries(names: Sequence[str]) -> int:
         for name in names:
-            await signal(csm, "payment_failed", name)
+            await signal(csm, "nps_answered", name, value=9)
         with counted(health) as statements:
             assert await refresh_scores(health)
         return len(statements)

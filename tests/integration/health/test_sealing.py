@@ -12,6 +12,7 @@ from services.health.domain.detector.state import DetectorState, SegmentState
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
 from services.health.storage import accounts, detector, peers
 from services.health.usecases.planning import HISTORY_DAYS, plan_days
+from services.health.usecases.profiles import PROFILES
 from services.health.usecases.sealing import seal_piece
 from shared.db.transaction import Database, Transaction
 from tests.builders.health import default_profile
@@ -100,6 +101,7 @@ async def test_two_replicas_share_the_pieces_and_usage_of_other_pieces_does_not_
     await fill(health, made_counts())
     work = sealing(LAST, piece=4)
     async with health.transaction() as tx:
+        await PROFILES.current(tx)  # shipped once, at the start
         await plan_days(tx, work)
     async with health.transaction() as one, health.transaction() as other:
         await seal_piece(one, work, "", wait=False)

@@ -44,7 +44,7 @@ async def test_every_type_says_what_it_means_and_which_rule_uses_it(
     types = {one["name"]: one for one in (await csm.get("/api/v1/signal-types")).json()["data"]}
     assert len(types) >= 25
     failed = types["payment_failed"]
-    assert failed["rules"][0]["decided_by"] == "default@1"
+    assert failed["rules"][0]["decided_by"] == load_profile().label
     assert failed["score_inputs"] == ["commercial.payments"]
     burden = types["ticket_opened"]["rules"][0]
     assert (burden["reason"], burden["count"], burden["decided_by"]) == (

@@ -13,7 +13,7 @@ from services.health.settings import (
     EVENT_GRACE,
     STALE_AFTER,
     WALL_GRACE,
-    Settings,
+    Retention,
 )
 from services.health.storage import (
     accounts,
@@ -149,7 +149,7 @@ async def thin_scores(database: Database) -> bool:
 
 
 def _detail() -> timedelta:
-    return timedelta(days=Settings().score_detail_days)
+    return timedelta(days=Retention().score_detail_days)
 
 
 async def look_again(database: Database) -> bool:
@@ -165,7 +165,7 @@ async def keep_usage_days(database: Database) -> bool:
     async with database.transaction() as tx:
         await usage_days.make_ahead(tx)
     async with database.transaction() as tx:
-        await usage_days.drop_past(tx, raw_days=Settings().usage_raw_days)
+        await usage_days.drop_past(tx, raw_days=Retention().usage_raw_days)
     return False
 
 

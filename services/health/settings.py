@@ -47,10 +47,6 @@ STALE_AFTER = timedelta(hours=24)
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
 
-    # How long the raw events are kept beside their counts; 0 keeps none.
-    usage_raw_days: int = Field(default=14, ge=0, le=3660)
-    # How long every kept score stays; after that, one a day and every change of band.
-    score_detail_days: int = Field(default=35, ge=7, le=3650)
     # The secrets of webhooks by mapping: {"stripe": "whsec_..."}; two, with a space between them,
     # while one is being replaced.
     health_webhook_secrets: dict[str, SecretStr] = Field(default_factory=dict)
@@ -64,6 +60,17 @@ class Settings(ServiceSettings):
     def account_groups(self) -> AccountGroups:
         """Return the types of group that are accounts."""
         return _account_groups(self.account_group_types)
+
+
+class Retention(BaseSettings):
+    """How long things are kept, from ``TENURE_*`` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="TENURE_", extra="ignore", frozen=True)
+
+    # How long the raw events are kept beside their counts; 0 keeps none.
+    usage_raw_days: int = Field(default=14, ge=0, le=3660)
+    # How long every kept score stays; after that, one a day and every change of band.
+    score_detail_days: int = Field(default=35, ge=7, le=3650)
 
 
 class SignalSettings(BaseSettings):

@@ -10,11 +10,11 @@ from tenure.demo.evidence import Evidence
 _EXACT = 1e-6
 
 EXPECTED_RISKS: Mapping[Part, frozenset[str]] = {
-    Part.FALLING: frozenset({"usage_dip_week_over_week", "usage_drop"}),
-    Part.SILENT: frozenset({"usage_dip_week_over_week", "usage_drop", "silence"}),
+    Part.FALLING: frozenset({"usage_drop"}),
+    Part.SILENT: frozenset({"usage_drop", "silence"}),
     Part.SHAKEN: frozenset({"champion_left", "payment_failed"}),
 }
-"""What the story does to whom; a risk anywhere else is a false alarm."""
+"""What the story does to whom, a dip being told with its drop; any other risk is a false alarm."""
 
 _STILL_AT_RISK = (Part.FALLING, Part.SILENT)
 

@@ -108,6 +108,8 @@ def test_the_commands_are_those_the_readme_promises() -> None:
         "dlq retry",
         "doctor",
         "events tail",
+        "health backtest",
+        "health evaluate-detector",
         "health explain",
         "keys create",
         "keys list",
@@ -123,6 +125,7 @@ def test_the_commands_are_those_the_readme_promises() -> None:
         "serve",
         "topics apply",
         "up",
+        "usage verify",
     ]
 
 

@@ -123,7 +123,7 @@ async def test_a_suspended_account_is_not_judged_until_it_is_resumed(
 ) -> None:
     await fill(health, acme=dropped())
     await seal_through(health, LAST - timedelta(days=5))
-    assert await status(health) == "merged"  # silence tells the story
+    assert await status(health) == "open"
     await api.post("/api/v1/accounts/acme/monitoring/suspend", json=BECAUSE)
     await seal_through(health, LAST - timedelta(days=4))
     assert await status(health) == "recovered"
@@ -151,7 +151,8 @@ async def test_a_known_gap_in_the_past_is_judged_as_if_it_had_been_known(
     }
     answer = await api.post("/api/v1/accounts/acme/monitoring/known-gaps", json=gap)
     await seal_through(health, LAST - timedelta(days=5))
-    assert await status(health) == "recovered"
+    assert await status(health, reason="silence") == "recovered"
+    assert await status(health) == "suspected"  # it was never told by itself
     await seal_through(health, LAST)
     assert await status(health) == "recovered"
     assert (await monitoring(api))["metrics"][0]["ratio"] == pytest.approx(1, abs=0.02)

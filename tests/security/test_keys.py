@@ -9,7 +9,7 @@ from shared.web.probes import PATHS
 from tenure.catalog import SERVICES
 from tests.conftest import OpenClient, make_app
 
-# The last ones: what the limits are is no secret, and PostHog's SDKs are told that there are no flags.
+# The limits are no secret, and the SDKs of PostHog are told that there are no flags.
 OPEN = {*PATHS, "/openapi.json", "/docs", "/docs/oauth2-redirect"}
 OPEN |= {f"{path}{end}" for path in ("/v1/limits", "/flags", "/decide") for end in ("", "/")}
 # Whoever calls these signs the body instead: tests/integration/health/test_signal_webhooks.py.

@@ -108,7 +108,7 @@ async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
     answer = await api.post("/api/v1/accounts/acme/monitoring/new-normal", json=BECAUSE)
     assert answer.status_code == 201
     await seal_through(health, LAST)
-    assert await status(health) == "recovered"
+    assert await status(health) == "suspected"
     shown = await monitoring(api)
     assert shown["metrics"][0]["ratio"] == 1.0
     assert shown["decisions"][0]["decided_by"] == "test-backend"
@@ -154,7 +154,7 @@ async def test_a_known_gap_in_the_past_is_judged_as_if_it_had_been_known(
     assert await status(health, reason="silence") == "recovered"
     assert await status(health) == "suspected"  # it was never told by itself
     await seal_through(health, LAST)
-    assert await status(health) == "recovered"
+    assert await status(health) == "suspected"
     assert (await monitoring(api))["metrics"][0]["ratio"] == pytest.approx(1, abs=0.02)
     decision = f"/api/v1/accounts/acme/monitoring/decisions/{answer.json()['id']}"
     assert (await api.delete(decision)).status_code == 204

@@ -108,7 +108,7 @@ async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
     answer = await api.post("/api/v1/accounts/acme/monitoring/new-normal", json=BECAUSE)
     assert answer.status_code == 201
     await seal_through(health, LAST)
-    assert await status(health) == "suspected"
+    assert await status(health) == "recovered"
     shown = await monitoring(api)
     assert shown["metrics"][0]["ratio"] == 1.0
     assert shown["decisions"][0]["decided_by"] == "test-backend"

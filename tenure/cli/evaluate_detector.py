@@ -6,12 +6,8 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from services.health.settings import load_profile
 from shared.kernel.errors import Refusal
 from tenure.cli.output import Json, fail, out, print_json
-from tenure.evaluation import report
-from tenure.evaluation.comparison import compare
-from tenure.evaluation.real_counts import VOLUMES, find_drops, keep_budget, read_counts
 
 GENERATED = "generated"
 
@@ -36,35 +32,19 @@ def evaluate_detector(
     Takes about a minute for each. Example: [bold]tenure health evaluate-detector --data
     counts.parquet --seed 1[/bold]
     """
-    if data == GENERATED:
-        seeds = range(seed, seed + rounds)
-        quality = compare(seeds)
-        name, text = GENERATED, report.generated_section(quality, seeds)
-        figures = report.as_json(methods=quality)
-        if document:
-            _write(document.parent / "images" / "drop-detector.svg", report.chart(quality))
-    else:
-        name = "real"
-        try:
-            counts = read_counts(Path(data))
-        except Refusal as refusal:
-            fail(refusal.detail)
-        found = [find_drops(counts, volume, seed) for volume in VOLUMES]
-        kept = keep_budget(counts, load_profile().drop, seed)
-        if not kept or not any(one.drops for one in found):
-            fail(f"{data}: too little usage; give at least two years of 12 events a week")
-        text = report.real_section(found, kept, seed)
-        figures = report.as_json(drops=found, budget=kept)
-    if document:
-        try:
-            report.replace_section(document, name, text)
-        except (OSError, ValueError) as error:
-            fail(str(error))
+    # scipy's distributions take seconds to load: no other command waits for them.
+    from tenure.evaluation import runs  # noqa: PLC0415
+
+    try:
+        if data == GENERATED:
+            figures, text = runs.on_generated(range(seed, seed + rounds), document)
+        else:
+            figures, text = runs.on_counts(Path(data), seed, document)
+    except Refusal as refusal:
+        fail(refusal.detail)
+    except (OSError, ValueError) as error:
+        fail(str(error))
     if as_json:
         print_json(figures)
     else:
         out.print(Markdown(text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

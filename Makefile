@@ -48,11 +48,16 @@ test-unit: setup ## Run the tests that need nothing
 test-clients: setup ## Run the SDKs of product backends, in Python and Node, against a running service
 	$(PYTEST) tests/clients -q
 
+# What a broker has a part in; the rest knows Postgres only, and `make test` has run it.
+KAFKA_TESTS := tests/integration/shared tests/integration/stack tests/e2e \
+	$(addprefix tests/integration/health/test_, hostile_batches.py hostile_records.py ingest.py ingest_garbage.py \
+		ingest_paths.py overload.py signal_stream.py signals.py sums.py usage_pipeline.py usage_stream.py)
+
 .PHONY: test-kafka
-test-kafka: setup ## Run integration and e2e tests on real Apache Kafka, and the three-node test
+test-kafka: setup ## Run what a broker has a part in on real Apache Kafka, and the three-node test
 	@command -v java >/dev/null || { echo "Apache Kafka needs Java 17: apt-get install openjdk-17-jre-headless"; exit 1; }
 	@command -v mvn >/dev/null || { echo "Kafka's jars are fetched by Maven: apt-get install maven"; exit 1; }
-	TENURE_TEST_STACK=apache $(PYTEST) tests/integration tests/e2e -q -m "not three_nodes"
+	TENURE_TEST_STACK=apache $(PYTEST) $(KAFKA_TESTS) -q -m "not three_nodes"
 	TENURE_TEST_STACK=apache $(PYTEST) tests/integration/stack tests/faults -q -s -m three_nodes
 
 .PHONY: faults-short

@@ -7,6 +7,9 @@ from services.health.domain.usage.counting import Cell, Counts, SumCell
 from services.health.storage.accounts import PeerGroup
 from shared.db.transaction import Transaction
 
+_SEPARATOR = "\x1f"
+"""Stands in no account id, name or user id: they are printable (`domain.usage.event`)."""
+
 _COLUMN = {"usage_daily": "name", "usage_users": "user_id"}
 """What a table counts by, beside account and day."""
 
@@ -104,6 +107,14 @@ async def reach_milestone(tx: Transaction, account_ids: Sequence[str], milestone
     )
 
 
+def _list(parameter: str) -> str:
+    """Return the SQL of a list that travels as one text.
+
+    Thousands of elements: the driver would look at each of an array.
+    """
+    return f"string_to_array(CAST(:{parameter} AS text), chr(31))"
+
+
 async def _note_backfill(tx: Transaction) -> None:
     await tx.execute(
         "INSERT INTO backfills (is_only, at) VALUES (true, :now) "
@@ -144,15 +155,16 @@ async def _add_rows(tx: Transaction, table: str, counts: Mapping[Cell, int]) -> 
     rows = sorted(counts.items())
     if not rows:
         return
+    days = {day: day.isoformat() for day in {key[1] for key in counts}}
     await tx.execute(
         f"INSERT INTO {table} AS t (account_id, day, {column}, n) "
-        "SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:days AS date[]), "
-        "CAST(:names AS text[]), CAST(:ns AS bigint[])) "
+        f"SELECT * FROM unnest({_list('ids')}, CAST({_list('days')} AS date[]), "
+        f"{_list('names')}, CAST({_list('ns')} AS bigint[])) "
         f"ON CONFLICT (account_id, day, {column}) DO UPDATE SET n = t.n + EXCLUDED.n",
-        ids=[key[0] for key, _ in rows],
-        days=[key[1] for key, _ in rows],
-        names=[key[2] for key, _ in rows],
-        ns=[n for _, n in rows],
+        ids=_SEPARATOR.join([key[0] for key, _ in rows]),
+        days=_SEPARATOR.join([days[key[1]] for key, _ in rows]),
+        names=_SEPARATOR.join([key[2] for key, _ in rows]),
+        ns=_SEPARATOR.join([str(n) for _, n in rows]),
     )
 
 

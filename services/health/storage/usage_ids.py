@@ -17,10 +17,15 @@ from shared.db.transaction import Transaction
 
 _KEY_BYTES = 16
 _KEYS_AT_ONCE = 50_000
-_CLAIM = """
+# Keys travel as one text of bytes: the driver would look at each element of an array.
+_KEYS = """
+(SELECT CAST(encode(substr(CAST(:keys AS bytea), n * 16 + 1, 16), 'hex') AS uuid) AS key
+ FROM generate_series(0, octet_length(CAST(:keys AS bytea)) / 16 - 1) AS n) AS e
+"""
+_CLAIM = f"""
 WITH fresh AS (
     INSERT INTO usage_ids (day, key)
-    SELECT CAST(:today AS date), e.key FROM unnest(CAST(:keys AS uuid[])) AS e(key)
+    SELECT CAST(:today AS date), e.key FROM {_KEYS}
     ON CONFLICT DO NOTHING RETURNING key)
 SELECT count(*) AS n, string_agg(uuid_send(key), '') AS keys FROM fresh
 """
@@ -29,8 +34,8 @@ _PROBE = (
     "SELECT set_config('enable_hashjoin', 'off', true), "
     "set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)"
 )
-_FIND = """
-SELECT string_agg(uuid_send(u.key), '') FROM unnest(CAST(:keys AS uuid[])) AS e(key)
+_FIND = f"""
+SELECT string_agg(uuid_send(u.key), '') FROM {_KEYS}
 JOIN usage_ids AS u ON u.key = e.key WHERE u.day < :today
 """
 _PAGE = """
@@ -108,7 +113,7 @@ async def claim(tx: Transaction, keys: Iterable[bytes], today: date, past: PastD
     await past.see(tx, today)
     known = await _known_before(tx, past.suspects(ordered), today)
     new = [key for key in ordered if key not in known] if known else ordered
-    row = await tx.fetch_one(_CLAIM, today=today, keys=list(map(UUID, new)))
+    row = await tx.fetch_one(_CLAIM, today=today, keys=b"".join(new))
     if row is None or row["n"] == len(new):
         return known
     return known | (set(new) - set(_split(row["keys"])))
@@ -118,7 +123,7 @@ async def _known_before(tx: Transaction, suspects: Sequence[bytes], today: date)
     if not suspects:
         return set()
     await tx.execute(_PROBE)
-    return set(_split(await tx.fetch_value(_FIND, keys=list(map(UUID, suspects)), today=today)))
+    return set(_split(await tx.fetch_value(_FIND, keys=b"".join(suspects), today=today)))
 
 
 def _split(keys: bytes | None) -> list[bytes]:

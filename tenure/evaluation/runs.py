@@ -1,0 +1,46 @@
+"""Evaluate the drop detector, on generated usage or on real counts, and write it down."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from services.health.settings import load_profile
+from shared.kernel.errors import Invalid
+from tenure.evaluation import report
+from tenure.evaluation.comparison import compare
+from tenure.evaluation.real_counts import VOLUMES, find_drops, keep_budget, read_counts
+
+Found = tuple[Mapping[str, Any], str]
+
+
+class TooLittleUsage(Invalid):
+    """The file has too little usage; give at least two years of 12 events a week."""
+
+
+def on_generated(seeds: range, document: Path | None) -> Found:
+    """Compare methods on generated usage; return the figures and the section of the document."""
+    quality = compare(seeds)
+    text = report.generated_section(quality, seeds)
+    if document:
+        chart = document.parent / "images" / "drop-detector.svg"
+        chart.write_text(report.chart(quality), encoding="utf-8")
+        report.replace_section(document, "generated", text)
+    return report.as_json(methods=quality), text
+
+
+def on_counts(data: Path, seed: int, document: Path | None) -> Found:
+    """Plant drops in real counts and keep a budget on them; return figures and section.
+
+    Raises `TooLittleUsage`, or the refusal of a file that cannot be read.
+    """
+    counts = read_counts(data)
+    found = [find_drops(counts, volume, seed) for volume in VOLUMES]
+    kept = keep_budget(counts, load_profile().drop, seed)
+    if not kept or not any(one.drops for one in found):
+        raise TooLittleUsage(
+            f"{data}: too little usage; give at least two years of 12 events a week"
+        )
+    text = report.real_section(found, kept, seed)
+    if document:
+        report.replace_section(document, "real", text)
+    return report.as_json(drops=found, budget=kept), text

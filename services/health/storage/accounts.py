@@ -57,7 +57,7 @@ async def ensure(tx: Transaction, account_id: str, caused_at: datetime) -> None:
     await tx.execute(
         "INSERT INTO accounts (account_id, first_seen_at, rescore_at, caused_at) "
         "VALUES (:account_id, :now, :now, :caused_at) ON CONFLICT (account_id) DO UPDATE "
-        "SET rescore_at = coalesce(accounts.rescore_at, :now), "
+        "SET rescore_at = least(accounts.rescore_at, :now), "
         "caused_at = greatest(accounts.caused_at, :caused_at)",
         account_id=account_id,
         now=tx.now,

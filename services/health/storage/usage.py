@@ -1,7 +1,7 @@
 """Usage counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from services.health.domain.usage.counting import Cell, Counts, SumCell
 from services.health.storage.accounts import PeerGroup
@@ -9,6 +9,9 @@ from shared.db.transaction import Transaction
 
 _SEPARATOR = "\x1f"
 """Stands in no account id, name or user id: they are printable (`domain.usage.event`)."""
+
+SCORED_AFTER_USAGE = timedelta(seconds=5)
+"""How long a known account's usage gathers before it is scored again: it may come all day."""
 
 _COLUMN = {"usage_daily": "name", "usage_users": "user_id"}
 """What a table counts by, beside account and day."""
@@ -138,10 +141,11 @@ async def _touch_accounts(tx: Transaction, counts: Counts) -> None:
         "first_day = least(a.first_day, EXCLUDED.first_day), "
         "dirty_from = CASE WHEN EXCLUDED.first_day <= a.sealed_through "
         "THEN least(a.dirty_from, EXCLUDED.first_day) ELSE a.dirty_from END, "
-        "rescore_at = coalesce(a.rescore_at, EXCLUDED.rescore_at), "
+        "rescore_at = coalesce(a.rescore_at, EXCLUDED.rescore_at + CAST(:debounce AS interval)), "
         "caused_at = greatest(a.caused_at, EXCLUDED.caused_at), "
         "backfilled_at = coalesce(EXCLUDED.backfilled_at, a.backfilled_at)",
         now=tx.now,
+        debounce=SCORED_AFTER_USAGE,
         ids=[account_id for account_id, _ in rows],
         last=[delta.last_active_at for _, delta in rows],
         days=[delta.first_day for _, delta in rows],

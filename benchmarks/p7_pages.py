@@ -35,7 +35,7 @@ _NAMES = ("report.exported", "page.viewed", "document.edited", "search.run")
 _SIGNALS = ("champion_left", "payment_failed", "new_executive", "merger")
 _KNOWN = """
 SELECT (SELECT count(DISTINCT account_id) FROM notifications.inbox_items)
-     + (SELECT count(DISTINCT account_id) FROM health.scores WHERE is_latest)
+     + (SELECT count(DISTINCT account_id) FROM health.current_scores)
      + (SELECT count(DISTINCT account_id) FROM renewals.saves)
 """
 

@@ -78,18 +78,27 @@ async def seal_group(database: Database, work: Sealing) -> None:
     """Seal the days of a group that are over: plan some, bring every account up, and again."""
     planned = True
     while planned:
-        await _bring_up(database, work)
+        await bring_up(database, work)
         async with database.transaction() as tx:
             planned = await plan_days(tx, work)
 
 
-async def _bring_up(database: Database, work: Sealing) -> None:
-    """Seal piece by piece, each in its own transaction: first what nobody holds, then the rest."""
-    for wait in (False, True):
-        after: str | None = ""
-        while after is not None:
-            async with database.transaction() as tx:
-                after = await seal_piece(tx, work, after, wait=wait)
+async def bring_up(database: Database, work: Sealing) -> None:
+    """Seal piece by piece, each in its own transaction: first what nobody holds, then the rest.
+
+    Two at a time: while Postgres works on one, the other is judged.
+    """
+    async with asyncio.TaskGroup() as both:
+        for _ in range(2):
+            both.create_task(_pieces(database, work, wait=False))
+    await _pieces(database, work, wait=True)
+
+
+async def _pieces(database: Database, work: Sealing, *, wait: bool) -> None:
+    after: str | None = ""
+    while after is not None:
+        async with database.transaction() as tx:
+            after = await seal_piece(tx, work, after, wait=wait)
 
 
 async def calibrate_alarms(database: Database) -> bool:

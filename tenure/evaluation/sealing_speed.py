@@ -21,11 +21,11 @@ from services.health.domain.detector.state import SegmentState
 from services.health.domain.profile.metrics import Metric, MetricKind, watched
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
+from services.health.jobs import bring_up
 from services.health.settings import EVENT_GRACE, WALL_GRACE, load_profile
 from services.health.storage import accounts, detector, peers
 from services.health.storage.accounts import PeerGroup
 from services.health.usecases.planning import Sealing, plan_days
-from services.health.usecases.sealing import seal_piece
 from shared.db.transaction import Database, Transaction
 
 GROUP = PeerGroup("speed", "UTC")
@@ -53,17 +53,13 @@ FROM unnest(CAST(:ids AS text[])) AS a
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of one sealed day: planning the group, and sealing its pieces; CPU of this process.
-
-    ``longest_piece`` is how long usage of a piece's accounts may wait.
-    """
+    """Seconds of one sealed day: planning the group, sealing its pieces; CPU of this process."""
 
     accounts: int
     metrics: int
     planning: float
     sealing: float
     cpu: float
-    longest_piece: float
 
     @property
     def total(self) -> float:
@@ -103,13 +99,7 @@ async def seal_one_day(database: Database, profile: Profile) -> Timing:
         await plan_days(tx, work)
         number = len(await accounts.voters(tx, GROUP, DAY - timedelta(days=1)))
     planned = time.perf_counter()
-    longest = 0.0
-    after: str | None = ""
-    while after is not None:
-        piece_began = time.perf_counter()
-        async with database.transaction() as tx:
-            after = await seal_piece(tx, work, after, wait=False)
-        longest = max(longest, time.perf_counter() - piece_began)
+    await bring_up(database, work)
     sealed = time.perf_counter()
     return Timing(
         accounts=number,
@@ -117,7 +107,6 @@ async def seal_one_day(database: Database, profile: Profile) -> Timing:
         planning=planned - began,
         sealing=sealed - planned,
         cpu=time.process_time() - cpu,
-        longest_piece=longest,
     )
 
 

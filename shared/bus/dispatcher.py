@@ -46,15 +46,15 @@ class Dispatcher:
     async def _handle_partition(self, batch: Batch, group: str) -> None:
         expected = batch.expected
         for record in batch.records:
-            move = _Move(group, batch.topic, batch.partition, expected, record.offset + 1)
+            move = Move(group, batch.topic, batch.partition, expected, record.offset + 1)
             if await self._handle_record(record, move):
                 expected = move.next
         if expected != batch.next_offset:
-            rest = _Move(group, batch.topic, batch.partition, expected, batch.next_offset)
+            rest = Move(group, batch.topic, batch.partition, expected, batch.next_offset)
             async with self._database.transaction() as tx:
                 await rest.make(tx)
 
-    async def _handle_record(self, record: Record, move: "_Move") -> bool:
+    async def _handle_record(self, record: Record, move: "Move") -> bool:
         """Return whether the position was moved past the record."""
         try:
             event = Event.from_record(record.value, headers_of(record))
@@ -73,7 +73,7 @@ class Dispatcher:
         return True
 
     async def _with_retry(
-        self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "_Move"
+        self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "Move"
     ) -> GiveUp | None:
         attempt = 0
         while True:
@@ -95,7 +95,7 @@ class Dispatcher:
                 return None
 
     async def _once(
-        self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "_Move"
+        self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "Move"
     ) -> None:
         async with self._database.transaction(cause=event) as tx:
             is_new = await inbox.claim(tx, event)
@@ -108,7 +108,7 @@ class Dispatcher:
         EVENTS_HANDLED.labels(event.type, "handled" if is_new else "duplicate").inc()
         EVENT_AGE.observe(max(0.0, (datetime.now(UTC) - event.time).total_seconds()))
 
-    async def _set_aside(self, record: Record, move: "_Move", why: GiveUp) -> None:
+    async def _set_aside(self, record: Record, move: "Move", why: GiveUp) -> None:
         log.error("dead_letter", topic=record.topic, offset=record.offset, code=why.code)
         async with self._database.transaction() as tx:
             await dead_letters.save(tx, dead_letter_of(record, why))
@@ -117,7 +117,7 @@ class Dispatcher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
+class Move:
     """A position's step past one record."""
 
     group: str
@@ -127,6 +127,7 @@ class _Move:
     next: int
 
     async def make(self, tx: Transaction) -> None:
+        """Make the step. Raises `inbox.Fenced` when the position is not where it was."""
         step = {self.partition: (self.expected, self.next)}
         await inbox.advance(tx, self.group, self.topic, step)
 

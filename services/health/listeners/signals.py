@@ -7,7 +7,6 @@ does not fit becomes a rejection that its sender can read.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +14,12 @@ from services.health.storage import intake
 from services.health.storage.intake import Rejection
 from services.health.usecases.signals import Reported, record_signal
 from shared.bus.batches import Batch, Record
-from shared.bus.dispatcher import dead_letter_of, headers_of
+from shared.bus.dispatcher import Move, dead_letter_of, headers_of
 from shared.bus.retry import Backoff, GiveUp
 from shared.contracts.event import Event, MalformedEvent, parse_time
 from shared.db import dead_letters, inbox
 from shared.db.errors import is_unavailable
-from shared.db.transaction import Database, Transaction
+from shared.db.transaction import Database
 from shared.kernel.errors import Invalid, Refusal
 from shared.kernel.failpoints import reach
 from shared.kernel.ids import is_account_id
@@ -40,21 +39,6 @@ class InvalidSignal(Invalid):
     """The event is not a signal as docs/signals.md describes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A position's step past one record."""
-
-    group: str
-    topic: str
-    partition: int
-    expected: int
-    next: int
-
-    async def make(self, tx: Transaction) -> None:
-        step = {self.partition: (self.expected, self.next)}
-        await inbox.advance(tx, self.group, self.topic, step)
-
-
 class SignalStream:
     """Records the signals of a topic, each exactly once."""
 
@@ -67,15 +51,15 @@ class SignalStream:
         for batch in batches:
             expected = batch.expected
             for record in batch.records:
-                move = _Move(group, batch.topic, batch.partition, expected, record.offset + 1)
+                move = Move(group, batch.topic, batch.partition, expected, record.offset + 1)
                 await self._handle_record(record, move)
                 expected = move.next
             if expected != batch.next_offset:
-                rest = _Move(group, batch.topic, batch.partition, expected, batch.next_offset)
+                rest = Move(group, batch.topic, batch.partition, expected, batch.next_offset)
                 async with self._database.transaction() as tx:
                     await rest.make(tx)
 
-    async def _handle_record(self, record: Record, move: _Move) -> None:
+    async def _handle_record(self, record: Record, move: Move) -> None:
         try:
             event = Event.from_record(record.value, headers_of(record))
         except MalformedEvent as error:
@@ -85,7 +69,7 @@ class SignalStream:
         if outcome is not None:
             await self._set_aside(record, move, outcome)
 
-    async def _with_retry(self, event: Event, record: Record, move: _Move) -> GiveUp | None:
+    async def _with_retry(self, event: Event, record: Record, move: Move) -> GiveUp | None:
         attempt = 0
         while True:
             attempt += 1
@@ -107,7 +91,7 @@ class SignalStream:
                 continue
             return None
 
-    async def _once(self, event: Event, move: _Move) -> None:
+    async def _once(self, event: Event, move: Move) -> None:
         reported = read_event(event, self._database.clock.now())
         async with self._database.transaction(cause=event) as tx:
             is_new = await inbox.claim(tx, event)
@@ -119,14 +103,14 @@ class SignalStream:
         reach("signals.after_commit")
         EVENTS_HANDLED.labels(_LABEL, "handled" if is_new else "duplicate").inc()
 
-    async def _reject(self, event: Event, record: Record, move: _Move, error: Refusal) -> None:
+    async def _reject(self, event: Event, record: Record, move: Move, error: Refusal) -> None:
         """Keep what is wrong with a signal, where its sender can read it."""
         async with self._database.transaction() as tx:
             await intake.add_rejections(tx, [_rejection(event, record, error, tx.now)])
             await move.make(tx)
         EVENTS_HANDLED.labels(_LABEL, "rejected").inc()
 
-    async def _set_aside(self, record: Record, move: _Move, why: GiveUp) -> None:
+    async def _set_aside(self, record: Record, move: Move, why: GiveUp) -> None:
         log.error("dead_letter", topic=record.topic, offset=record.offset, code=why.code)
         async with self._database.transaction() as tx:
             await dead_letters.save(tx, dead_letter_of(record, why))

@@ -1,20 +1,12 @@
 """What people decided about monitoring: of one account, of a segment, of everybody."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date
 from uuid import UUID
 
 from services.health.domain.detector.decisions import Decision, DecisionKind
 from shared.db.transaction import Row, Transaction
 from shared.kernel.ids import new_id
-
-
-class Author(NamedTuple):
-    """Who decided, and when."""
-
-    decided_by: str
-    decided_at: datetime
 
 
 async def decide(tx: Transaction, account_id: str, decision: Decision, by: str) -> UUID:

@@ -13,6 +13,7 @@ from services.health.domain.score.score import Signal
 from services.health.jobs import refresh_scores
 from services.health.listeners import UsageStream
 from services.health.settings import load_catalogue, load_profile
+from services.health.storage.usage import SCORED_AFTER_USAGE
 from services.health.usecases.signals import record_signal
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -169,6 +170,7 @@ async def test_pages_about_leaving_that_users_view_are_signals(
     assert await reasons(csm) == []
     more = event("2", type="Viewed Billing", time="2026-03-01T11:00:00Z")
     await stream.handle([batch(more, start=1)], GROUP)
+    clock.advance(SCORED_AFTER_USAGE)
     await refresh_scores(health)
     assert await reasons(csm) == ["cancellation_intent"]
     clock.advance(timedelta(hours=1))

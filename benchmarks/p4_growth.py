@@ -31,13 +31,22 @@ FOR VALUES FROM ('{day}') TO ('{after}')
 """
 _OWNER = "ALTER TABLE health.usage_ids_{day:%Y%m%d} OWNER TO {role}"
 # In the order of the key, so that 100,000,000 take minutes; spread over all keys, so that looking
-# for one is as far as it would be.
-_IDS = """
-INSERT INTO health.usage_ids (day, key)
-SELECT $1::date, (lpad(to_hex(i * 4294967296 / $2::bigint), 8, '0')
-                  || substr(md5(i::text || $1::text), 1, 24))::uuid
-FROM generate_series(0, $2::bigint - 1) AS i
+# for one is as far as it would be. Runs of a million, as the service merges them.
+_RUN = """
+INSERT INTO health.usage_id_runs (day, first_seq, last_seq, buckets, ids)
+VALUES ($1, 0, 0, ($2::bigint + 95) / 96, $2) RETURNING run
 """
+_IDS = """
+INSERT INTO health.usage_ids (day, run, bucket, keys)
+SELECT $1::date, $2::bigint, bucket, string_agg(key, '' ORDER BY key) FROM (
+    SELECT decode(lpad(to_hex(i * 4294967296 / $3::bigint), 8, '0')
+                  || substr(md5(i::text || $2::text), 1, 24), 'hex') AS key,
+           ((i * 4294967296 / $3::bigint) * (($3::bigint + 95) / 96)) >> 32 AS bucket
+    FROM generate_series(0, $3::bigint - 1) AS i) AS k
+GROUP BY bucket
+"""
+_LOGGED = "UPDATE health.usage_id_log SET run = (SELECT max(run) FROM health.usage_id_runs)"
+_IDS_IN_RUN = 1_000_000
 _COUNTS = """
 INSERT INTO health.{table} (account_id, day, {column}, n)
 SELECT $1 || '-' || lpad(a::text, 7, '0'), current_date - d, {value}, {each}
@@ -107,7 +116,8 @@ def _fill(url: str, plan: _Plan) -> float:
         for number in range(_DAYS):
             day = today - timedelta(days=number)
             _make_partition(reader, day)
-            reader.execute(_IDS, day, plan.rows // _DAYS)
+            _fill_day(reader, day, plan.rows // _DAYS)
+        reader.execute(_LOGGED)
         history = (_PREFIX, plan.shape.accounts, plan.history_days)
         names = {"value": "'name-' || k", "several": _NAMES, "each": _EVENTS_PER_ROW}
         users = {"value": "'user-' || k", "several": _USERS, "each": _EVENTS_PER_ROW // 2}
@@ -124,6 +134,12 @@ def _fill(url: str, plan: _Plan) -> float:
 def _make_partition(reader: Reader, day: date) -> None:
     reader.execute(_PARTITION.format(day=day, after=day + timedelta(days=1)))
     reader.execute(_OWNER.format(day=day, role=role_of("health")))
+
+
+def _fill_day(reader: Reader, day: date, ids: int) -> None:
+    for start in range(0, ids, _IDS_IN_RUN):
+        some = min(_IDS_IN_RUN, ids - start)
+        reader.execute(_IDS, day, reader.value(_RUN, day, some), some)
 
 
 def _section(plan: _Plan, took: float, empty: list[float], full: list[float]) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from services.health.storage import (
     score_history,
     usage,
     usage_days,
+    usage_ids,
     watermarks,
 )
 from services.health.storage.accounts import PeerGroup
@@ -178,6 +179,12 @@ async def keep_usage_days(database: Database) -> bool:
     return False
 
 
+async def merge_usage_ids(database: Database) -> bool:
+    """Merge the ids of many batches into one run."""
+    async with database.transaction() as tx:
+        return await usage_ids.merge(tx)
+
+
 async def run_backtests(database: Database) -> bool:
     """Run the back-test whose turn it is, in a process of its own; one at a time everywhere."""
     async with database.transaction() as tx:
@@ -259,6 +266,7 @@ def _minute(moment: datetime) -> datetime:
 JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
+    Job("merge_usage_ids", timedelta(seconds=2), merge_usage_ids),
     Job("keep_usage_days", timedelta(minutes=10), keep_usage_days),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
     Job("look_again", timedelta(seconds=1), look_again),

@@ -11,9 +11,10 @@ from datetime import date
 
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.counting import Wanted
+from services.health.domain.usage.known_ids import Block, KnownIds
 from services.health.listeners.usage_records import Read, RecordReader
-from services.health.storage import intake, usage_days
-from services.health.storage.usage_ids import PastDays
+from services.health.storage import intake, usage_days, usage_ids
+from services.health.storage.usage_ids import CountedMeanwhileError
 from services.health.usecases.counting import Counting, Usage, count_usage
 from services.health.usecases.profiles import PROFILES
 from shared.bus.batches import Batch
@@ -46,7 +47,7 @@ class UsageStream:
         sums: Callable[[], Wanted] = _no_sums,
     ) -> None:
         self._database = database
-        self._past = PastDays()
+        self._known = KnownIds()
         self._profile = profile
         self._keeps_raw = raw_days > 0
         self._sums = sums
@@ -74,13 +75,10 @@ class UsageStream:
         """Count a window and move the positions past its batches, in one transaction."""
         with USAGE_FLUSH.time():
             await self._move_on()
-            async with self._database.transaction() as tx:
-                counted = await self._save(tx, window)
-                await _advance(tx, batches, group)
-                reach("usage.before_commit")
+            counted = await self._count(window, batches, group)
         reach("usage.after_commit")
         _measure(window, counted)
-        if self._remembering is None and self._past.next_to_read is not None:
+        if self._remembering is None and self._known.next_to_read() is not None:
             self._remembering = asyncio.create_task(self._remember())
 
     async def _move_on(self) -> None:
@@ -89,21 +87,38 @@ class UsageStream:
             async with self._database.transaction() as tx:
                 self._day = await usage_days.move_on(tx)
 
-    async def _save(self, tx: Transaction, window: Read) -> int:
+    async def _count(self, window: Read, batches: Sequence[Batch], group: str) -> int:
+        """Count until no other replica got ahead with the same events; return how many counted."""
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    block = await self._save(tx, window, batches, group)
+                    reach("usage.before_commit")
+            except CountedMeanwhileError:
+                continue
+            if block is None:
+                return 0
+            self._known.learn_block(block)
+            return len(block.keys)
+
+    async def _save(
+        self, tx: Transaction, window: Read, batches: Sequence[Batch], group: str
+    ) -> Block | None:
         batch = Usage(window.arrivals, window.values, window.latest)
         judge = self._profile or await PROFILES.current(tx)
-        counted = await count_usage(tx, batch, Counting(judge, self._past, self._keeps_raw))
+        claim = await count_usage(tx, batch, Counting(judge, self._known, self._keeps_raw))
         await intake.add_rejections(tx, window.rejections)
         for record, why in window.poison:
             await dead_letters.save(tx, dead_letter_of(record, why))
-        return counted
+        await _advance(tx, batches, group)
+        return await usage_ids.keep(tx, claim, self._known) if claim else None
 
     async def _remember(self) -> None:
-        """Read the ids of past days into memory, one day after the other, beside the counting."""
+        """Read the ids of runs into memory, one run after the other, beside the counting."""
         try:
-            while (day := self._past.next_to_read) is not None:
+            while (run := self._known.next_to_read()) is not None:
                 async with self._database.transaction() as tx:
-                    await self._past.read(tx, day)
+                    await usage_ids.read_run(tx, run, self._known)
         except Exception as error:  # until the next window they are looked up instead
             if not is_unavailable(error):
                 raise

@@ -53,7 +53,10 @@ async def drop_past(tx: Transaction, *, raw_days: int) -> list[str]:
     today = await hold(tx)
     if today == date.min:
         return []
-    dropped = await _drop_before(tx, "usage_ids", today - timedelta(days=IDS_KEPT))
+    first_ids = today - timedelta(days=IDS_KEPT)
+    dropped = await _drop_before(tx, "usage_ids", first_ids)
+    for table in ("usage_id_blocks", "usage_id_runs"):
+        await tx.execute(f"DELETE FROM {table} WHERE day < :first", first=first_ids)
     first_raw = today - timedelta(days=raw_days) if raw_days else today + timedelta(days=1)
     raw = await _drop_before(tx, "usage_raw", first_raw)
     if raw or not raw_days:
@@ -63,20 +66,9 @@ async def drop_past(tx: Transaction, *, raw_days: int) -> list[str]:
     return dropped + raw
 
 
-async def past_days(tx: Transaction) -> set[date]:
-    """Return the days before the one that is counted on, as far as ids are kept."""
-    today = await hold(tx)
-    return {day for day in await _partitions(tx, "usage_ids") if day < today}
-
-
 async def days_of_ids(tx: Transaction) -> set[date]:
     """Return the days that ids are kept for, those ahead included."""
     return await _partitions(tx, "usage_ids")
-
-
-async def count_ids(tx: Transaction, day: date) -> int:
-    """Return how many ids a day has."""
-    return int(await tx.fetch_value("SELECT count(*) FROM usage_ids WHERE day = :day", day=day))
 
 
 async def _partitions(tx: Transaction, table: str) -> set[date]:

@@ -1,131 +1,229 @@
-"""The ids of counted events: what makes a count exact.
+"""The ids of counted events: what makes a count exact, across partitions and replicas.
 
-An id is kept under the day it was counted on. Days that are past never change, so what they hold
-can be remembered outside the database: a filter in memory says for nearly every new event that
-none of them has it, and only today's ids are looked up.
+Who counts decides by what it remembers (`KnownIds`), and takes the number of its block last,
+under a lock that it holds until the commit. Blocks that others committed since the decision are
+read then: if one holds an id of this batch, the batch is counted again. So no id is in two blocks.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
 
-import numpy as np
-from asyncpg.pgproto.pgproto import UUID
-
-from services.health.domain.usage.bloom import KeyFilter, words_of
-from services.health.storage import usage_days
+from services.health.domain.usage.bloom import words_of
+from services.health.domain.usage.known_ids import (
+    Block,
+    Decision,
+    KnownIds,
+    Run,
+    buckets_for,
+    sort_into_buckets,
+    split,
+)
+from services.health.storage.usage_days import IDS_KEPT
 from shared.db.transaction import Transaction
 
-_KEY_BYTES = 16
-_KEYS_AT_ONCE = 50_000
-# Keys travel as one text of bytes: the driver would look at each element of an array.
-_KEYS = """
-(SELECT CAST(encode(substr(CAST(:keys AS bytea), n * 16 + 1, 16), 'hex') AS uuid) AS key
- FROM generate_series(0, octet_length(CAST(:keys AS bytea)) / 16 - 1) AS n) AS e
-"""
-_CLAIM = f"""
-WITH fresh AS (
-    INSERT INTO usage_ids (day, key)
-    SELECT CAST(:today AS date), e.key FROM {_KEYS}
-    ON CONFLICT DO NOTHING RETURNING key)
-SELECT count(*) AS n, string_agg(uuid_send(key), '') AS keys FROM fresh
-"""
-# Each key is one index probe per day; a hash join would read those days whole.
+_PROBES_AT_ONCE = 50_000
+_BUCKETS_AT_ONCE = 500
+_MERGED_FROM_IDS = 200_000
+"""Ids of a day in blocks that are merged into a run: they take some 20 MB of each replica."""
+_MERGED_FROM_BLOCKS = 5_000
+_MOST_MERGED = 1_000_000
+
+_LOOK = "SELECT t.day, l.seq, l.run FROM usage_today AS t, usage_id_log AS l FOR SHARE OF t"
+# Each key is one index probe; a hash join would read whole days.
 _PROBE = (
     "SELECT set_config('enable_hashjoin', 'off', true), "
     "set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)"
 )
-_FIND = f"""
-SELECT string_agg(uuid_send(u.key), '') FROM {_KEYS}
-JOIN usage_ids AS u ON u.key = e.key WHERE u.day < :today
+_FIND = """
+SELECT string_agg(e.key, '') FROM (
+    SELECT p.day, p.run, p.bucket, substr(CAST(:keys AS bytea), CAST(p.n AS int) * 16 - 15, 16)
+           AS key
+    FROM unnest(CAST(:days AS date[]), CAST(:runs AS bigint[]), CAST(:buckets AS int[]))
+         WITH ORDINALITY AS p(day, run, bucket, n)) AS e
+JOIN usage_ids AS u ON u.day = e.day AND u.run = e.run AND u.bucket = e.bucket
+WHERE position(e.key IN u.keys) > 0
 """
 _PAGE = """
-SELECT string_agg(uuid_send(key), '' ORDER BY key) FROM (
-    SELECT key FROM usage_ids WHERE day = :day AND key > :after ORDER BY key LIMIT :limit) AS page
+SELECT max(bucket) AS last, string_agg(keys, '') AS keys FROM (
+    SELECT bucket, keys FROM usage_ids WHERE day = :day AND run = :run AND bucket > :after
+    ORDER BY bucket LIMIT :limit) AS page
+"""
+# Days in a row: what is past goes first, and today once there is enough of it.
+_TO_MERGE = """
+SELECT day FROM usage_id_blocks GROUP BY day
+HAVING day < :today OR sum(ids) >= :from_ids OR count(*) >= :from_blocks
+ORDER BY day LIMIT 1
+"""
+_BLOCKS_TO_MERGE = """
+SELECT seq, keys FROM (
+    SELECT seq, keys, sum(ids) OVER (ORDER BY seq) - ids AS before
+    FROM usage_id_blocks WHERE day = :day) AS b
+WHERE before < :most ORDER BY seq
+"""
+_ADD_BUCKETS = """
+INSERT INTO usage_ids (day, run, bucket, keys)
+SELECT :day, :run, b, k FROM unnest(CAST(:buckets AS int[]), CAST(:keys AS bytea[])) AS e(b, k)
 """
 
 
-class PastDays:
-    """What a replica remembers of the ids of days that are past.
+class Claim(NamedTuple):
+    """The keys that a batch counts, and what that was decided on."""
 
-    A day without a filter (not read yet, or beyond ``most_bytes`` of memory) is looked up.
+    day: date
+    keys: Sequence[bytes]
+    decided: Decision
+
+
+class CountedMeanwhileError(Exception):
+    """Another replica counted some of these events since it was decided: count again."""
+
+
+async def decide(tx: Transaction, keys: Sequence[bytes], memory: KnownIds) -> tuple[date, Decision]:
+    """Return the day that is counted on, held until the commit, and which keys are known."""
+    log = await tx.fetch_one(_LOOK)
+    if log is None:
+        raise LookupError("usage_today and usage_id_log hold one row each; run `tenure migrate`")
+    if (log["seq"], log["run"]) != (memory.through, memory.run):
+        await _catch_up(tx, memory, log["seq"])
+    memory.forget_before(_first_kept(log["day"]))
+    through = memory.through
+    return log["day"], Decision(await _known_among(tx, keys, memory), through)
+
+
+async def keep(tx: Transaction, claim: Claim, memory: KnownIds) -> Block | None:
+    """Keep the ids of a batch; the last thing before its commit. Learn the block after it.
+
+    Raises `CountedMeanwhileError` when some of them are kept already.
     """
-
-    def __init__(self, most_bytes: int = 256 * 1024 * 1024) -> None:
-        self._most_bytes = most_bytes
-        self._today = date.min
-        self._without: dict[date, bool] = {}
-        self._filters: dict[date, KeyFilter] = {}
-
-    @property
-    def bytes_used(self) -> int:
-        """How much memory the filters take."""
-        return sum(each.size for each in self._filters.values())
-
-    async def see(self, tx: Transaction, today: date) -> None:
-        """Learn which days are past now."""
-        if today != self._today:
-            days = await usage_days.past_days(tx)
-            self._filters = {day: f for day, f in self._filters.items() if day in days}
-            self._without = dict.fromkeys(days - self._filters.keys(), True)
-            self._today = today
-
-    @property
-    def next_to_read(self) -> date | None:
-        """The newest day that may get a filter and has none."""
-        return max((day for day, may in self._without.items() if may), default=None)
-
-    async def read(self, tx: Transaction, day: date) -> None:
-        """Read a day's ids into a filter, if there is room for it."""
-        ids = await usage_days.count_ids(tx, day)
-        if self.bytes_used + KeyFilter.bytes_for(ids) > self._most_bytes:
-            self._without[day] = False
-            return
-        found, after = KeyFilter(ids), UUID(bytes(_KEY_BYTES))
-        while True:
-            page = await tx.fetch_value(_PAGE, day=day, after=after, limit=_KEYS_AT_ONCE)
-            keys = _split(page)
-            if keys:
-                found.add(words_of(keys))
-                after = UUID(keys[-1])
-            if len(keys) < _KEYS_AT_ONCE:
-                break
-        # Only now: a filter that is half full would deny what it has not read.
-        self._without.pop(day, None)
-        self._filters[day] = found
-
-    def suspects(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Return the keys that past days may hold; the others they certainly do not."""
-        if self._without:
-            return list(keys)
-        if not self._filters or not keys:
-            return []
-        words = words_of(keys)
-        hits = np.logical_or.reduce([each.may_hold(words) for each in self._filters.values()])
-        return [keys[place] for place in np.flatnonzero(hits).tolist()]
+    if not claim.keys:
+        return None
+    seq = int(await tx.fetch_value("UPDATE usage_id_log SET seq = seq + 1 RETURNING seq"))
+    if claim.decided.through != seq - 1:
+        await _catch_up(tx, memory, seq - 1)
+        if await _known_among(tx, claim.keys, memory):
+            raise CountedMeanwhileError
+    await tx.execute(
+        "INSERT INTO usage_id_blocks (seq, day, ids, keys) VALUES (:seq, :day, :ids, :keys)",
+        seq=seq,
+        day=claim.day,
+        ids=len(claim.keys),
+        keys=b"".join(claim.keys),
+    )
+    return Block(seq, claim.day, claim.keys)
 
 
-async def claim(tx: Transaction, keys: Iterable[bytes], today: date, past: PastDays) -> set[bytes]:
-    """Remember events by their keys; return those that were known before, which do not count.
+async def read_run(tx: Transaction, run: Run, memory: KnownIds) -> None:
+    """Read the ids of a run into memory."""
+    filled, after = memory.begin_reading(run), -1
+    while True:
+        page = await tx.fetch_one(
+            _PAGE, day=run.day, run=run.number, after=after, limit=_BUCKETS_AT_ONCE
+        )
+        if page is None or page["last"] is None:
+            break
+        filled.add(words_of([page["keys"]]))
+        after = page["last"]
+    memory.end_reading(run)
 
-    ``today`` is the day that the transaction holds (`usage_days.hold`).
+
+async def merge(
+    tx: Transaction, *, from_ids: int = _MERGED_FROM_IDS, most: int = _MOST_MERGED
+) -> bool:
+    """Merge blocks of a day into a run, once they are many or the day is past; tell if it did.
+
+    One replica at a time. Who counts waits only for the end of it.
     """
-    ordered = sorted(set(keys))  # in one order, so that batches cannot deadlock
-    await past.see(tx, today)
-    known = await _known_before(tx, past.suspects(ordered), today)
-    new = [key for key in ordered if key not in known] if known else ordered
-    row = await tx.fetch_one(_CLAIM, today=today, keys=b"".join(new))
-    if row is None or row["n"] == len(new):
-        return known
-    return known | (set(new) - set(_split(row["keys"])))
+    if not await tx.fetch_value("SELECT pg_try_advisory_xact_lock(hashtext('usage_id_blocks'))"):
+        return False
+    today = await tx.fetch_value("SELECT day FROM usage_today")
+    day = await tx.fetch_value(
+        _TO_MERGE, today=today, from_ids=from_ids, from_blocks=_MERGED_FROM_BLOCKS
+    )
+    if day is None:
+        return False
+    blocks = await tx.fetch_all(_BLOCKS_TO_MERGE, day=day, most=most)
+    buckets = sort_into_buckets([block["keys"] for block in blocks])
+    run = await _add_run(tx, day, (blocks[0]["seq"], blocks[-1]["seq"]), buckets)
+    await tx.execute(
+        "DELETE FROM usage_id_blocks WHERE seq BETWEEN :first AND :last",
+        first=blocks[0]["seq"],
+        last=blocks[-1]["seq"],
+    )
+    await tx.execute("UPDATE usage_id_log SET run = :run", run=run)
+    return True
 
 
-async def _known_before(tx: Transaction, suspects: Sequence[bytes], today: date) -> set[bytes]:
-    if not suspects:
-        return set()
-    await tx.execute(_PROBE)
-    return set(_split(await tx.fetch_value(_FIND, keys=b"".join(suspects), today=today)))
+async def count(tx: Transaction, day: date) -> int:
+    """Return how many ids a day has."""
+    return int(
+        await tx.fetch_value(
+            "SELECT coalesce((SELECT sum(octet_length(keys)) FROM usage_ids WHERE day = :day), 0) "
+            "/ 16 + coalesce((SELECT sum(ids) FROM usage_id_blocks WHERE day = :day), 0)",
+            day=day,
+        )
+    )
 
 
-def _split(keys: bytes | None) -> list[bytes]:
-    joined = keys or b""
-    return [joined[at : at + _KEY_BYTES] for at in range(0, len(joined), _KEY_BYTES)]
+async def _catch_up(tx: Transaction, memory: KnownIds, through: int) -> None:
+    """Learn what was committed up to a block. First blocks, then runs: none falls in between."""
+    rows = await tx.fetch_all(
+        "SELECT seq, day, keys FROM usage_id_blocks WHERE seq > :seq ORDER BY seq",
+        seq=memory.through,
+    )
+    for row in rows:
+        memory.learn_block(Block(row["seq"], row["day"], split(row["keys"])))
+    runs = await tx.fetch_all(
+        "SELECT run, day, first_seq, last_seq, buckets, ids FROM usage_id_runs WHERE run > :run "
+        "ORDER BY run",
+        run=memory.run,
+    )
+    for row in runs:
+        memory.learn_run(Run(*row.values()))
+    memory.through = max(memory.through, through, *[row["seq"] for row in rows])
+
+
+async def _known_among(tx: Transaction, keys: Sequence[bytes], memory: KnownIds) -> set[bytes]:
+    known, probes = memory.suspects(keys)
+    if probes:
+        await tx.execute(_PROBE)
+    for start in range(0, len(probes), _PROBES_AT_ONCE):
+        some = probes[start : start + _PROBES_AT_ONCE]
+        found = await tx.fetch_value(
+            _FIND,
+            keys=b"".join([probe.key for probe in some]),
+            days=[probe.day for probe in some],
+            runs=[probe.run for probe in some],
+            buckets=[probe.bucket for probe in some],
+        )
+        known.update(split(found))
+    return known
+
+
+async def _add_run(
+    tx: Transaction, day: date, seqs: tuple[int, int], buckets: Sequence[tuple[int, bytes]]
+) -> int:
+    ids = sum(len(keys) for _, keys in buckets) // 16
+    run = int(
+        await tx.fetch_value(
+            "INSERT INTO usage_id_runs (day, first_seq, last_seq, buckets, ids) "
+            "VALUES (:day, :first, :last, :buckets, :ids) RETURNING run",
+            day=day,
+            first=seqs[0],
+            last=seqs[1],
+            buckets=buckets_for(ids),
+            ids=ids,
+        )
+    )
+    await tx.execute(
+        _ADD_BUCKETS,
+        day=day,
+        run=run,
+        buckets=[number for number, _ in buckets],
+        keys=[keys for _, keys in buckets],
+    )
+    return run
+
+
+def _first_kept(today: date) -> date:
+    return today - timedelta(days=IDS_KEPT) if today > date.min else today

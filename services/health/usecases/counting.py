@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile
-from services.health.domain.usage.counting import Arrivals, count, tally
+from services.health.domain.usage.counting import Arrivals, count
+from services.health.domain.usage.known_ids import KnownIds
 from services.health.settings import EVENT_GRACE
-from services.health.storage import raw, usage, usage_days, usage_ids, watermarks
+from services.health.storage import raw, usage, usage_ids, watermarks
 from services.health.storage.accounts import PeerGroup
-from services.health.storage.usage_ids import PastDays
+from services.health.storage.usage_ids import Claim
 from services.health.storage.watermarks import Seen, Watermark
 from shared.contracts.health import UsageMilestoneReached
 from shared.db.transaction import Transaction
@@ -21,10 +22,10 @@ _NEWCOMERS = PeerGroup("smb", "UTC")
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What counting goes by: the profile, the ids of past days, and whether raw is kept."""
+    """What counting goes by: the profile, the ids that are known, and whether raw is kept."""
 
     profile: Profile | ProfileBook
-    past: PastDays
+    known: KnownIds
     keeps_raw: bool
 
 
@@ -37,32 +38,34 @@ class Usage:
     latest: Mapping[str, Seen]
 
 
-async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> int:
-    """Count the events that were not counted before; return how many there were.
+async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> Claim | None:
+    """Count the events that were not counted before; return their ids, which are to be kept.
 
-    While the database looks for the ids, the batch is added up as if all of them were new.
+    `usage_ids.keep` keeps them, as the last thing before the commit.
     """
     arrivals = batch.arrivals
     if not len(arrivals):
-        return 0
-    today = await usage_days.hold(tx)
+        return None
+    today, decided = await usage_ids.decide(tx, arrivals.keys, by.known)
     groups = await usage.groups(tx, arrivals.received)
     zones = {account: g.time_zone for account, g in groups.items() if g.time_zone != "UTC"}
-    known, all_of_it = await asyncio.gather(
-        usage_ids.claim(tx, arrivals.keys, today, by.past),
-        asyncio.to_thread(tally, arrivals, zones),
-    )
-    skipped = _places(arrivals, known)
-    counted = len(arrivals) - len(skipped)
-    if counted:
+    skipped = _places(arrivals, decided.known)
+    new = _keys_but(arrivals, skipped)
+    if new:
         chunk = raw.Chunk(batch.values, sorted(skipped), zones)
         packing = _pack(chunk) if by.keeps_raw else None
-        await usage.add(tx, count(arrivals, zones, skipped, all_of_it))
+        await usage.add(tx, count(arrivals, zones, skipped))
         await _reach_milestones(tx, arrivals, skipped, by.profile)
         if packing is not None:
-            await raw.add(tx, today, counted, await packing)
+            await raw.add(tx, today, len(new), await packing)
     await _note_watermarks(tx, batch.latest, groups)
-    return counted
+    return Claim(today, new, decided)
+
+
+def _keys_but(arrivals: Arrivals, skipped: Collection[int]) -> Sequence[bytes]:
+    if not skipped:
+        return arrivals.keys
+    return [key for place, key in enumerate(arrivals.keys) if place not in skipped]
 
 
 def _places(arrivals: Arrivals, known: Collection[bytes]) -> set[int]:

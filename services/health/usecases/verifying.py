@@ -7,7 +7,7 @@ from datetime import date
 from typing import NamedTuple
 
 from services.health.domain.usage.counting import Cell
-from services.health.storage import raw, usage, usage_days
+from services.health.storage import raw, usage, usage_days, usage_ids
 from shared.db.transaction import Transaction
 
 _TOLD_EVERY = 100_000
@@ -91,7 +91,7 @@ async def _compare_ids(tx: Transaction, done: Verification) -> None:
     events = await raw.events_by_day(tx)
     for day in sorted(await usage_days.days_of_ids(tx)):
         if day >= await raw.kept_since(tx):
-            ids = await usage_days.count_ids(tx, day)
+            ids = await usage_ids.count(tx, day)
             done.ids += ids
             if ids != events.get(day, 0):
                 row = Difference("usage_ids", "", day, "", ids, events.get(day, 0))

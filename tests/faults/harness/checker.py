@@ -142,7 +142,7 @@ def _read(scene: Scene) -> Found:
         lives=scene.topics.lives,
         counted={
             row["key"]: row["n"]
-            for row in ask("SELECT key, count(*) AS n FROM health.usage_ids GROUP BY key")
+            for row in ask("SELECT key, count(*) AS n FROM health.usage_id_keys GROUP BY key")
         },
         daily={(r["account_id"], r["day"], r["name"]): int(r["n"]) for r in daily},
         users={(r["account_id"], r["day"], r["user_id"]): int(r["n"]) for r in users},

@@ -163,7 +163,7 @@ class Scene:
             return f"{uncopied} dead letters are not copied"
         owed = [each.key for each in self.ledger.usage_with(Outcome.OK)]
         counted = self.reader.value(
-            "SELECT count(DISTINCT key) FROM health.usage_ids WHERE key = ANY($1)", owed
+            "SELECT count(DISTINCT key) FROM health.usage_id_keys WHERE key = ANY($1)", owed
         )
         if counted < len(owed):
             return f"{len(owed) - counted} events are not counted"
@@ -199,7 +199,7 @@ class Scene:
                 f"EXISTS (SELECT FROM {name}.accounts WHERE account_id = $1) AS {name}"
                 for name in hearing
             )
-            + ", EXISTS (SELECT FROM health.usage_ids WHERE key = $2) AS counted",
+            + ", EXISTS (SELECT FROM health.usage_id_keys WHERE key = $2) AS counted",
             account,
             event.key,
         )

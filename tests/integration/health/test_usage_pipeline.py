@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.health.domain.usage.counting import keys_of
 from services.health.jobs import keep_usage_days
 from services.health.listeners import UsageStream
 from services.health.settings import load_profile
-from services.health.storage import accounts, raw, usage_days, usage_ids
+from services.health.storage import accounts, raw, usage_days
 from services.health.storage.raw import RawEvent
-from services.health.storage.usage_ids import PastDays
 from services.health.usecases.verifying import Difference, verify_usage
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -71,42 +69,6 @@ async def test_an_event_sent_again_on_the_next_day_counts_once_after_a_restart(
     assert await counted(health) == 3
 
 
-async def test_days_that_are_remembered_in_memory_still_find_their_events(
-    health: Database, clock: FixedClock
-) -> None:
-    past = PastDays()
-    keys = keys_of("/shop", [str(number) for number in range(1_000)])
-    async with health.transaction() as tx:
-        today = await usage_days.move_on(tx)
-        assert await usage_ids.claim(tx, keys[:500], today, past) == set()
-    clock.advance(ONE_DAY)
-    async with health.transaction() as tx:
-        today = await usage_days.move_on(tx)
-        await past.see(tx, today)
-        assert past.next_to_read == TODAY
-        assert past.suspects(keys) == keys
-        await past.read(tx, TODAY)
-        assert past.next_to_read is None
-        assert len(past.suspects(keys)) < 520
-        assert await usage_ids.claim(tx, keys, today, past) == set(keys[:500])
-        assert await usage_ids.claim(tx, keys, today, past) == set(keys)
-
-
-async def test_a_day_beyond_the_memory_for_it_is_looked_up(
-    health: Database, clock: FixedClock
-) -> None:
-    past, keys = PastDays(most_bytes=8), keys_of("/shop", [str(n) for n in range(100)])
-    async with health.transaction() as tx:
-        await usage_ids.claim(tx, keys, await usage_days.move_on(tx), past)
-    clock.advance(ONE_DAY)
-    async with health.transaction() as tx:
-        today = await usage_days.move_on(tx)
-        await past.see(tx, today)
-        await past.read(tx, TODAY)
-        assert (past.next_to_read, past.bytes_used) == (None, 0)
-        assert await usage_ids.claim(tx, keys, today, past) == set(keys)
-
-
 @pytest.mark.parametrize("ahead", [ONE_DAY, -ONE_DAY, -5 * ONE_DAY])
 async def test_replicas_whose_clocks_disagree_count_an_event_once(
     health: Database, stream: UsageStream, ahead: timedelta
@@ -116,7 +78,7 @@ async def test_replicas_whose_clocks_disagree_count_an_event_once(
     await other.handle([batch(event("1"), event("2"), start=1)], GROUP)
     await stream.handle([batch(event("2"), event("3"), start=3)], GROUP)
     assert await counted(health) == 3
-    assert await value(health, "SELECT count(*) FROM usage_ids") == 3
+    assert await value(health, "SELECT count(*) FROM usage_id_keys") == 3
 
 
 async def test_the_day_moves_on_only_when_nobody_counts_on_it(
@@ -266,7 +228,7 @@ async def test_counts_are_proven_by_the_raw_events_and_a_wrong_one_is_named(
     async with health.transaction() as tx:
         await tx.execute("UPDATE usage_daily SET n = n + 1 WHERE account_id = 'globex'")
         await tx.execute("DELETE FROM usage_users WHERE user_id = 'u1' AND account_id = 'acme'")
-        await tx.execute("DELETE FROM usage_ids WHERE day = :day", day=clock.now().date())
+        await tx.execute("DELETE FROM usage_id_blocks WHERE day = :day", day=clock.now().date())
     assert await verified(health) == [
         Difference("usage_daily", "globex", TODAY, "report.exported", 3, 2),
         Difference("usage_users", "acme", TODAY, "u1", 0, 3),

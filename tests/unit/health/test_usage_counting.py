@@ -6,7 +6,7 @@ from hashlib import blake2b
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.health.domain.usage.bloom import KeyFilter, words_of
+from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, words_of
 from services.health.domain.usage.counting import (
     Amount,
     Arrivals,
@@ -15,7 +15,13 @@ from services.health.domain.usage.counting import (
     count,
     event_key,
     keys_of,
-    tally,
+)
+from services.health.domain.usage.known_ids import (
+    KnownIds,
+    Run,
+    buckets_for,
+    sort_into_buckets,
+    split,
 )
 from shared.kernel.days import local_day, zone_of
 
@@ -64,7 +70,7 @@ def test_events_left_out_add_nothing_anywhere() -> None:
         ("3", "globex", "login", "cid", NOON),
     )
     batch.amounts = [Amount(0, "seats", 2.0), Amount(1, "seats", 3.0)]
-    counts = count(batch, {}, {1, 2}, tally(batch, {}))
+    counts = count(batch, {}, {1, 2})
     day = NOON.date()
     assert counts.events == {("acme", day, "login"): 1}
     assert counts.users == {("acme", day, "ann"): 1}
@@ -106,3 +112,31 @@ def test_a_filter_never_denies_what_was_added_and_seldom_suspects_the_rest() -> 
 
 def test_an_empty_filter_suspects_nothing() -> None:
     assert not KeyFilter(0).may_hold(words_of([key(1)])).any()
+
+
+def test_a_growing_filter_keeps_what_was_added_before_it_grew() -> None:
+    filled, added = GrowingFilter(), [key(n) for n in range(100_000)]
+    assert not filled.may_hold(words_of(added[:10])).any()
+    for start in range(0, len(added), 40_000):
+        some = added[start : start + 40_000]
+        needed, before = filled.bytes_to_hold(len(some)), filled.size
+        filled.make_room(len(some))
+        filled.add(words_of(some))
+        assert filled.size == before + needed
+    assert filled.may_hold(words_of(added)).all()
+    assert filled.may_hold(words_of([key(n) for n in range(100_000, 120_000)])).mean() < 0.02
+
+
+def test_a_run_is_sorted_and_every_key_lies_in_its_bucket() -> None:
+    keys = [key(n) for n in range(1_000)]
+    buckets = sort_into_buckets([b"".join(keys[:300]), b"".join(keys[300:])])
+    assert split(b"".join(each for _, each in buckets)) == sorted(keys)
+    assert [number for number, _ in buckets] == sorted({number for number, _ in buckets})
+    run = Run(1, NOON.date(), 1, 2, buckets_for(len(keys)), len(keys))
+    memory = KnownIds()
+    memory.learn_run(run)
+    known, probes = memory.suspects(keys)
+    assert known == set()
+    assert [probe.key for probe in probes] == keys
+    within = dict(buckets)
+    assert all(probe.key in split(within[probe.bucket]) for probe in probes)

@@ -110,7 +110,7 @@ class Counts:
     accounts: dict[str, AccountDelta] = field(default_factory=dict)
 
 
-class Tally(NamedTuple):
+class _Tally(NamedTuple):
     """How many events there are of each name and of each user, by account and day."""
 
     events: Counter[Cell]
@@ -152,30 +152,13 @@ def keys_of(source: str, event_ids: Iterable[str]) -> list[bytes]:
     return keys
 
 
-def tally(arrivals: Arrivals, zones: Mapping[str, str]) -> Tally:
-    """Count all events of a batch by the account's local day, and so their users."""
-    days, accounts, users = LocalDays(zones), arrivals.accounts, arrivals.users
-    on = list(map(days.of, accounts, arrivals.times))
-    events = Counter(zip(accounts, on, arrivals.names, strict=True))
-    cells: Any = zip(accounts, on, users, strict=True)
-    if None in users:
-        cells = (cell for cell in cells if cell[2] is not None)
-    return Tally(events, Counter(cells))
-
-
 def count(
-    arrivals: Arrivals,
-    zones: Mapping[str, str],
-    skipped: Collection[int] = _NO_SKIPS,
-    counted: Tally | None = None,
+    arrivals: Arrivals, zones: Mapping[str, str], skipped: Collection[int] = _NO_SKIPS
 ) -> Counts:
-    """Add up a batch, leaving out the places that are skipped.
-
-    ``counted`` is the tally of all its events where that was made before.
-    """
-    events, users = counted or tally(arrivals, zones)
+    """Add up a batch, leaving out the places that are skipped."""
+    events, users = _tally(arrivals, zones)
     if skipped:
-        gone = tally(arrivals.only(skipped), zones)
+        gone = _tally(arrivals.only(skipped), zones)
         _take(events, gone.events)
         _take(users, gone.users)
     sums = _add_up(arrivals, LocalDays(zones), skipped) if arrivals.amounts else {}
@@ -191,6 +174,17 @@ def amounts_of(properties: Mapping[str, Any], names: Iterable[str], place: int) 
                 amount = Amount(place, name, float(value))
                 if isfinite(amount.value):
                     yield amount
+
+
+def _tally(arrivals: Arrivals, zones: Mapping[str, str]) -> _Tally:
+    """Count all events of a batch by the account's local day, and so their users."""
+    days, accounts, users = LocalDays(zones), arrivals.accounts, arrivals.users
+    on = list(map(days.of, accounts, arrivals.times))
+    events = Counter(zip(accounts, on, arrivals.names, strict=True))
+    cells: Any = zip(accounts, on, users, strict=True)
+    if None in users:
+        cells = (cell for cell in cells if cell[2] is not None)
+    return _Tally(events, Counter(cells))
 
 
 def _take(counts: Counter[Cell], gone: Counter[Cell]) -> None:

@@ -12,8 +12,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.checks import Ledger
+from benchmarks.consumers import PIPELINE_ONLY
 from benchmarks.database import Reader
-from benchmarks.drain import draining
+from benchmarks.drain import Worked, draining
 from benchmarks.ground import open_ground
 from benchmarks.options import Options
 from benchmarks.workload import Shape, make_corpus
@@ -40,7 +41,7 @@ _IDS = """
 INSERT INTO health.usage_ids (day, run, bucket, keys)
 SELECT $1::date, $2::bigint, bucket, string_agg(key, '' ORDER BY key) FROM (
     SELECT decode(lpad(to_hex(i * 4294967296 / $3::bigint), 8, '0')
-                  || substr(md5(i::text || $2::text), 1, 24), 'hex') AS key,
+                  || substr(md5(i::text || CAST($2::bigint AS text)), 1, 24), 'hex') AS key,
            ((i * 4294967296 / $3::bigint) * (($3::bigint + 95) / 96)) >> 32 AS bucket
     FROM generate_series(0, $3::bigint - 1) AS i) AS k
 GROUP BY bucket
@@ -81,18 +82,18 @@ def run(options: Options, ledger: Ledger) -> Mapping[str, Any]:
         url = ground.migrated_database()
         say = options.say
         say("P4 nothing stored")
-        with draining(ground, url) as drain:
+        with draining(ground, url, PIPELINE_ONLY) as drain:
             empty = [_one(drain, plan, ledger, number) for number in range(plan.rounds + 1)][1:]
         say(f"P4 storing {rows:,} ids and {plan.history_days} days of counts")
         took = _fill(url, plan)
         say(f"P4 {rows:,} rows stored in {took:.0f} s")
-        with draining(ground, url) as drain:
+        with draining(ground, url, PIPELINE_ONLY) as drain:
             numbers = range(100, 101 + plan.rounds)
             full = [_one(drain, plan, ledger, number) for number in numbers][1:]
     return _section(plan, took, empty, full)
 
 
-def _one(drain: Any, plan: _Plan, ledger: Ledger, number: int) -> float:
+def _one(drain: Any, plan: _Plan, ledger: Ledger, number: int) -> Worked:
     shape = plan.shape
     corpus = make_corpus(
         Shape(
@@ -103,9 +104,9 @@ def _one(drain: Any, plan: _Plan, ledger: Ledger, number: int) -> float:
             shuffled=number not in {0, 100},
         )
     )
-    done = drain.work_off(corpus)
+    done: Worked = drain.work_off(corpus)
     ledger.check(f"p4 drain {number}", expected=corpus.distinct, counted=done.counted)
-    return float(done.rate)
+    return done
 
 
 def _fill(url: str, plan: _Plan) -> float:
@@ -142,14 +143,20 @@ def _fill_day(reader: Reader, day: date, ids: int) -> None:
         reader.execute(_IDS, day, reader.value(_RUN, day, some), some)
 
 
-def _section(plan: _Plan, took: float, empty: list[float], full: list[float]) -> Mapping[str, Any]:
-    ours, baseline = median(full), median(empty)
+def _section(
+    plan: _Plan, took: float, empty: list[Worked], full: list[Worked]
+) -> Mapping[str, Any]:
+    ours, baseline = (median(each.rate for each in rounds) for rounds in (full, empty))
     return {
         "stored_ids": plan.rows,
         "stored_days_of_counts": plan.history_days,
         "accounts": plan.shape.accounts,
         "events_per_run": plan.shape.events,
         "seconds_to_store": round(took, 1),
+        "core_us_per_event": {
+            "empty": [each.core_us for each in empty],
+            "stored": [each.core_us for each in full],
+        },
         "ratios": {
             "P4_growth": {
                 "value": round(ours / baseline, 4),
@@ -157,8 +164,8 @@ def _section(plan: _Plan, took: float, empty: list[float], full: list[float]) ->
                 "baseline": round(baseline, 1),
                 "unit": "events/s",
                 "rounds": {
-                    "empty": [round(rate, 1) for rate in empty],
-                    "stored": [round(rate, 1) for rate in full],
+                    "empty": [round(each.rate, 1) for each in empty],
+                    "stored": [round(each.rate, 1) for each in full],
                 },
                 "note": f"{plan.rows:,} stored rows against none",
                 "target": _TARGET,

@@ -1,4 +1,4 @@
-"""Health as a process that counts usage and does nothing else: no scores, no sealing, no listeners.
+"""Health as a process that counts usage and keeps its ids: no scores, no sealing, no listeners.
 
 Beside `tenure serve health`, so that the pipeline itself can be compared with rivals that only
 count. Run with the environment of a service.
@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import uvicorn
 
+from services.health.jobs import merge_usage_ids
 from services.health.main import SERVICE
 from services.health.settings import Settings
 from shared.web.service import build_service
 
 if __name__ == "__main__":
     settings = Settings()
-    app = build_service(replace(SERVICE, jobs=(), listeners=()), settings)
+    jobs = tuple(job for job in SERVICE.jobs if job.run is merge_usage_ids)
+    app = build_service(replace(SERVICE, jobs=jobs, listeners=()), settings)
     uvicorn.run(app, port=settings.port, loop="uvloop", log_config=None, access_log=False)

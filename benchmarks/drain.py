@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import urlopen
 
 from benchmarks.checks import Ledger
 from benchmarks.consumers import COUNTED, WITHIN, let_go
@@ -14,6 +15,7 @@ from benchmarks.progress import TooSlowError, wait_for
 from benchmarks.workload import Corpus, Shape, make_corpus, publish_all
 
 _KILL_AT = 0.4
+_UNREAD = "tenure_usage_ids_unread "
 _POSITION = (
     "SELECT coalesce(sum(next_offset), 0)::bigint FROM health.positions "
     "WHERE consumer_group = 'tenure.health.usage'"
@@ -56,6 +58,25 @@ class Drain:
         core_us = dict(meter.per_event(corpus.sent))
         counted = self._counted(corpus) - before
         return Worked(corpus.sent / (ended - started), counted, core_us)
+
+    def remember(self) -> float:
+        """Wait until the process has read the ids that are stored; return the seconds it took.
+
+        It begins with the first batch that it counts.
+        """
+        started = time.monotonic()
+        ended = wait_for(
+            lambda: -self._unread(),
+            0,
+            within=WITHIN,
+            is_alive=lambda: self.served.process.is_running,
+        )
+        return ended - started
+
+    def _unread(self) -> int:
+        with urlopen(f"{self.served.url}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(float(next(line.split()[1] for line in lines if line.startswith(_UNREAD))))
 
     def _counted(self, corpus: Corpus) -> int:
         return int(self.reader.value(_MINE, f"{corpus.shape.prefix}-"))

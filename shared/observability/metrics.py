@@ -18,6 +18,10 @@ USAGE_EVENTS = Counter("tenure_usage_events_total", "Usage events read from Kafk
 USAGE_FLUSH = Histogram(
     "tenure_usage_flush_seconds", "One batch transaction of the usage pipeline", buckets=_SECONDS
 )
+USAGE_IDS_UNREAD = Gauge(
+    "tenure_usage_ids_unread",
+    "Ids of counted events that are looked up in Postgres until this replica has read them",
+)
 EVENTS_HANDLED = Counter(
     "tenure_events_handled_total", "Domain events by outcome", ["type", "outcome"]
 )

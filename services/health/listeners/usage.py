@@ -23,7 +23,7 @@ from shared.db import dead_letters, inbox
 from shared.db.errors import is_unavailable
 from shared.db.transaction import Database, Transaction
 from shared.kernel.failpoints import reach
-from shared.observability.metrics import DEAD_LETTERS, USAGE_EVENTS, USAGE_FLUSH
+from shared.observability.metrics import DEAD_LETTERS, USAGE_EVENTS, USAGE_FLUSH, USAGE_IDS_UNREAD
 
 
 def _no_sums() -> Wanted:
@@ -99,6 +99,7 @@ class UsageStream:
             if block is None:
                 return 0
             self._known.learn_block(block)
+            USAGE_IDS_UNREAD.set(sum(run.ids for run in self._known.unread.values()))
             return len(block.keys)
 
     async def _save(
@@ -119,6 +120,7 @@ class UsageStream:
             while (run := self._known.next_to_read()) is not None:
                 async with self._database.transaction() as tx:
                     await usage_ids.read_run(tx, run, self._known)
+                USAGE_IDS_UNREAD.dec(run.ids)
         except Exception as error:  # until the next window they are looked up instead
             if not is_unavailable(error):
                 raise

@@ -5,7 +5,7 @@ Python's own, and there is no object per event.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
@@ -136,6 +136,14 @@ class LocalDays:
             self._spans[zone] = span
         return day
 
+    def of_all(self, account_ids: Sequence[str], moments: Sequence[datetime]) -> list[date]:
+        """Return the days of several; live usage in UTC, all of one day, is told by its ends."""
+        if not self._zones and moments:
+            first, last = self.of("", min(moments)), self.of("", max(moments))
+            if first == last:
+                return [first] * len(moments)
+        return list(map(self.of, account_ids, moments))
+
 
 def event_key(source: str, event_id: str) -> UUID:
     """Return 128 bits that stand for a (source, id): two differ with near certainty."""
@@ -178,8 +186,8 @@ def amounts_of(properties: Mapping[str, Any], names: Iterable[str], place: int) 
 
 def _tally(arrivals: Arrivals, zones: Mapping[str, str]) -> _Tally:
     """Count all events of a batch by the account's local day, and so their users."""
-    days, accounts, users = LocalDays(zones), arrivals.accounts, arrivals.users
-    on = list(map(days.of, accounts, arrivals.times))
+    accounts, users = arrivals.accounts, arrivals.users
+    on = LocalDays(zones).of_all(accounts, arrivals.times)
     events = Counter(zip(accounts, on, arrivals.names, strict=True))
     cells: Any = zip(accounts, on, users, strict=True)
     if None in users:

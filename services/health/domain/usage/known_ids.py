@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from services.health.domain.usage.bloom import GrowingFilter, words_of
+from services.health.domain.usage.bloom import GrowingFilter, bits_of, words_of
 
 KEY_BYTES = 16
 _IDS_IN_BUCKET = 96
@@ -120,8 +120,9 @@ class KnownIds:
             return known, []
         probes = [probe for run in self._looked_up.values() for probe in _probes(run, left)]
         words = words_of(left)
+        bits = bits_of(words)
         for day, runs in self._read.items():
-            hits = np.flatnonzero(self._filters[day].may_hold(words)).tolist()
+            hits = np.flatnonzero(self._filters[day].may_hold(words, bits)).tolist()
             if hits:
                 suspected = [left[place] for place in hits]
                 probes += [probe for run in runs for probe in _probes(run, suspected)]

@@ -1,8 +1,8 @@
 """Adding up a batch: local days, what is left out, sums, and the filter over past ids."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from hashlib import blake2b
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st

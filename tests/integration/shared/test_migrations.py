@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copy
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,9 @@ import pytest_asyncio
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from services.health.domain.usage.counting import keys_of
+from services.health.domain.usage.known_ids import KnownIds
+from services.health.storage import usage_ids
 from shared.auth import keys
 from shared.auth.key_ring import KeyRing
 from shared.db.engine import create_engine
@@ -189,4 +194,31 @@ async def test_a_revoked_and_an_expired_key_open_nothing(owned_url: str) -> None
     assert await ring.authenticate(brief.secret)
     clock.advance(timedelta(hours=1))
     assert await ring.authenticate(brief.secret) is None
+    await database.close()
+
+
+async def test_ids_that_were_kept_by_the_row_stay_known(empty_url: str, tmp_path: Path) -> None:
+    health = next(schema for schema in SCHEMAS if schema.name == "health")
+    for revision in sorted(health.revisions.glob("0*.py"))[:9]:
+        copy(revision, tmp_path)
+    engine = migration_engine(empty_url)
+    await migrate(engine, [replace(health, revisions=tmp_path)], role_password=None)
+    known = keys_of("/shop", [str(number) for number in range(1_000)])
+    async with engine.begin() as raw:
+        await raw.execute(text("SET search_path TO health"))
+        for day in ("2026-03-01", "2026-03-02"):
+            name = f"usage_ids_{day.replace('-', '')}"
+            table = f"CREATE TABLE {name} PARTITION OF usage_ids FOR VALUES FROM ('{day}') TO"
+            await raw.execute(text(f"{table} (DATE '{day}' + 1)"))
+        for place, key in enumerate(known[:500]):
+            row = f"('2026-03-0{1 + place % 2}', '{key.hex()}')"
+            await raw.execute(text(f"INSERT INTO usage_ids (day, key) VALUES {row}"))
+        await raw.execute(text("UPDATE usage_today SET day = '2026-03-02'"))
+    await migrate(engine, [health], role_password=None)
+    await engine.dispose()
+    engine = create_engine(empty_url, schema="health", pool_size=1)
+    database = Database(engine, service="health", clock=FixedClock(NOON))
+    async with database.transaction() as tx:
+        assert (await usage_ids.decide(tx, known, KnownIds()))[1].known == set(known[:500])
+        assert await tx.fetch_value("SELECT count(DISTINCT key) FROM usage_id_keys") == 500
     await database.close()

@@ -26,7 +26,8 @@ from tenure.stack.ports import free_port
 from tenure.stack.processes import ManagedProcess
 
 _TARGET = 0.6
-_CONNECTIONS = 16
+_CONNECTIONS = 64
+"""Enough that the server has work while others wait for the broker; the bare route always has."""
 _WITHIN = 120.0
 _WARM_UP = 60
 

@@ -3,6 +3,7 @@
 Starlette's BaseHTTPMiddleware leaks connections when a client goes away; this does not.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.kernel.ids import new_id
 from shared.observability.metrics import HTTP_REQUESTS
 from shared.web import problems
 
@@ -73,8 +73,8 @@ class Door:
 
 
 def _request_id(request: Request) -> str:
-    given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(new_id())
+    given = request.headers.get("x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def _add_headers(message: Message, request_id: str) -> None:

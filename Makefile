@@ -38,7 +38,7 @@ up: setup ## Run the whole product on this machine until Ctrl-C
 .PHONY: test
 test: setup ## Run the tests on the embedded stack (TENURE_TEST_STACK chooses another)
 	$(PYTEST) tests/unit -q
-	$(PYTEST) tests/contracts tests/integration tests/security tests/clients tests/e2e -q -m "not three_nodes"
+	$(PYTEST) tests/contracts tests/properties tests/integration tests/security tests/clients tests/e2e -q -m "not three_nodes"
 
 .PHONY: test-unit
 test-unit: setup ## Run the tests that need nothing

@@ -54,7 +54,7 @@ def run(options: Options, ledger: Ledger) -> Mapping[str, Any]:
                 replica.process.terminate()
             options.say(f"P7 {accounts:,} accounts")
             started = time.monotonic()
-            rows = multiply(reader, tuple(SERVICES), seeds, accounts)
+            rows = multiply(reader, tuple(SERVICES), seeds, accounts, say=options.say)
             took = time.monotonic() - started
         _check(ledger, rows, accounts + len(seeds))
         pages: dict[str, Any] = {}

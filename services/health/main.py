@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from services.health.api import ROUTERS
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, SignalStream, UsageStream
-from services.health.settings import Retention, Settings, load_catalogue, load_mappings
+from services.health.settings import Retention, Settings, UsageMemory, load_catalogue, load_mappings
 from services.health.usecases.profiles import PROFILES
 from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC
 from shared.bus.windows import Windows
@@ -23,7 +23,12 @@ SERVICE = Service(
             max_records=5_000,
             fetch_bytes=1024 * 1024,
             handler=lambda database: Windows(
-                UsageStream(database, raw_days=Retention().usage_raw_days, sums=PROFILES.sums)
+                UsageStream(
+                    database,
+                    raw_days=Retention().usage_raw_days,
+                    ids_mib=UsageMemory().usage_ids_mib,
+                    sums=PROFILES.sums,
+                )
             ),
         ),
         Stream(

@@ -73,6 +73,15 @@ class Retention(BaseSettings):
     score_detail_days: int = Field(default=35, ge=7, le=3650)
 
 
+class UsageMemory(BaseSettings):
+    """How much a replica remembers of counted usage, from ``TENURE_*`` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="TENURE_", extra="ignore", frozen=True)
+
+    # MiB for the filters over ids that were counted; what has no room is looked up in Postgres.
+    usage_ids_mib: int = Field(default=256, ge=0, le=65_536)
+
+
 class SignalSettings(BaseSettings):
     """What signals and disagreements are judged by, from ``TENURE_HEALTH_*`` variables."""
 

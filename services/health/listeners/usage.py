@@ -35,7 +35,7 @@ class UsageStream:
 
     Milestones are those of the profiles in force, unless one profile is given. ``sums`` says which
     properties to add up, by event name; it is asked for each window, so it
-    may change at any time. ``raw_days`` 0 keeps no raw events.
+    may change at any time. ``raw_days`` 0 keeps no raw events. ``ids_mib`` is the memory for ids.
     """
 
     def __init__(
@@ -44,10 +44,11 @@ class UsageStream:
         profile: Profile | None = None,
         *,
         raw_days: int = 14,
+        ids_mib: int = 256,
         sums: Callable[[], Wanted] = _no_sums,
     ) -> None:
         self._database = database
-        self._known = KnownIds()
+        self._known = KnownIds(ids_mib * 1024 * 1024)
         self._profile = profile
         self._keeps_raw = raw_days > 0
         self._sums = sums

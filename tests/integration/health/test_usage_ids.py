@@ -110,6 +110,18 @@ async def test_a_run_beyond_the_memory_for_it_is_looked_up(health: Database) -> 
     assert await take(health, KEYS[:600], memory) == set(KEYS[:500])
 
 
+async def test_a_stream_without_memory_for_runs_counts_exactly_once(health: Database) -> None:
+    async with health.transaction() as tx:
+        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
+    first = UsageStream(health, load_profile())
+    await first.handle([batch(event("1"), event("2"))], GROUP)
+    await merge(health)
+    restarted = UsageStream(health, load_profile(), ids_mib=0)
+    await restarted.handle([batch(event("2"), event("3"), start=2)], GROUP)
+    assert await counted(health) == 3
+    assert await kept(health) == (3, 3)
+
+
 async def test_who_is_second_counts_again_without_what_the_first_has(health: Database) -> None:
     one, two = KnownIds(), KnownIds()
     async with health.transaction() as late:

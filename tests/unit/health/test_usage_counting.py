@@ -146,3 +146,13 @@ def test_a_run_is_sorted_and_every_key_lies_in_its_bucket() -> None:
     assert [probe.key for probe in probes] == keys
     within = dict(buckets)
     assert all(probe.key in split(within[probe.bucket]) for probe in probes)
+
+
+def test_a_run_that_two_in_flight_read_of_is_learned_once() -> None:
+    memory, run = KnownIds(), Run(1, NOON.date(), 1, 2, 1, 10)
+    memory.learn_run(run)
+    memory.begin_reading(run)
+    memory.end_reading(run)
+    memory.learn_run(run)
+    assert memory.unread == {}
+    assert memory.next_to_read() is None

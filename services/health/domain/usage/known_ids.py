@@ -91,7 +91,9 @@ class KnownIds:
 
     def learn_run(self, run: Run) -> None:
         """Learn that blocks were merged. Those that are not remembered are looked up there."""
-        self.run = max(self.run, run.number)
+        if run.number <= self.run:  # learned by another batch in flight; it may be read already
+            return
+        self.run = run.number
         self.unread[run.number] = run
         if not (run.first_seq in self._blocks and run.last_seq in self._blocks):
             self._looked_up[run.number] = run

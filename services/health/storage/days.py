@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import RowMapping
@@ -75,7 +75,7 @@ async def _table(
     account_ids, (first, last), filters = wanted
     columns = "".join(f", array_agg(c{n}) AS c{n}" for n in range(len(sums)))
     counts = "".join(f", CAST({one} AS float8) AS c{n}" for n, one in enumerate(sums))
-    rows = await tx.fetch_all(
+    rows = await tx.fetch_tuples(
         _DAILY.format(columns=columns, counts=counts, table=table),
         account_ids=list(account_ids),
         first=first,
@@ -83,8 +83,7 @@ async def _table(
         **filters,
     )
     found = np.zeros((len(sums), len(account_ids), (last - first).days + 1))
-    for row in rows:
-        account, days, *values = cast("Any", row).values()
+    for account, days, *values in rows:
         found[:, account, days] = values
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from services.health.domain.detector.monitoring import Monitoring
 from services.health.domain.detector.recent import RECENT_DAYS
 from services.health.domain.detector.record import FLOATS_PER_RECORD, Record
 from services.health.domain.detector.state import Floats
-from shared.db.transaction import Row, Transaction
+from shared.db.transaction import Transaction
 
 
 class Kept(NamedTuple):
@@ -59,19 +59,15 @@ class Rows:
 
 async def kept(tx: Transaction, account_ids: Sequence[str]) -> Mapping[str, Kept]:
     """Return the rows of accounts."""
-    rows = await tx.fetch_all(
+    rows = await tx.fetch_tuples(
         "SELECT account_id, since, day, metrics, monitoring, records, recent FROM detector_states "
         "WHERE account_id = ANY(CAST(:account_ids AS text[]))",
         account_ids=list(account_ids),
     )
     found = {}
-    for account_id, since, day, metrics, state, records, recent in map(_values, rows):
+    for account_id, since, day, metrics, state, records, recent in rows:
         found[account_id] = Kept(since, day, tuple(metrics), Monitoring(state), records, recent)
     return found
-
-
-def _values(row: Row) -> tuple[Any, ...]:
-    return tuple(row.values())
 
 
 async def count_by_state(tx: Transaction) -> dict[Monitoring, int]:

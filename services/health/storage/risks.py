@@ -118,17 +118,21 @@ async def listed(
     limit: int,
 ) -> Sequence[RowMapping]:
     """Return risks that were ever open, newest first."""
+    # Only the conditions that are asked for, so that each question has a plan of its own.
+    where, params = ["status <> 'suspected'"], dict[str, object]()
+    if account_id is not None:
+        where.append("account_id = :account_id")
+        params["account_id"] = account_id
+    if status is not None:
+        where.append("status = :status")
+        params["status"] = status
+    if before is not None:
+        where.append("(opened_at, id) < (:at, CAST(:id AS uuid))")
+        params |= {"at": before[0], "id": before[1]}
     return await tx.fetch_all(
         "SELECT account_id, id, reason, status, risk, opened_at FROM risks "
-        "WHERE status <> 'suspected' "
-        "AND (CAST(:account_id AS text) IS NULL OR account_id = :account_id) "
-        "AND (CAST(:status AS text) IS NULL OR status = :status) "
-        "AND (CAST(:at AS timestamptz) IS NULL OR (opened_at, id) < (:at, CAST(:id AS uuid))) "
-        "ORDER BY opened_at DESC, id DESC LIMIT :limit",
-        account_id=account_id,
-        status=status,
-        at=before[0] if before else None,
-        id=before[1] if before else None,
+        f"WHERE {' AND '.join(where)} ORDER BY opened_at DESC, id DESC LIMIT :limit",
+        **params,
         limit=limit,
     )
 

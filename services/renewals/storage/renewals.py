@@ -104,17 +104,21 @@ async def renewals_by_notice_date(
     ``at_risk``: only those with an open save, or only those without. ``before``: only those whose
     notice date is earlier. ``after``: the notice date and id to continue after.
     """
-    after_date, after_id = after or (None, None)
+    # Only the conditions that are asked for, so that each question has a plan of its own.
+    params: dict[str, object] = {}
+    where = []
+    if at_risk is not None:
+        where.append("r.at_risk" if at_risk else "NOT r.at_risk")
+    if before is not None:
+        where.append("r.notice_date < :before")
+        params["before"] = before
+    if after is not None:
+        where.append("(r.notice_date, r.renewal_id) > (:after_date, CAST(:after_id AS uuid))")
+        params |= {"after_date": after[0], "after_id": after[1]}
     rows = await tx.fetch_all(
-        f"{_SHOWN} WHERE (CAST(:at_risk AS boolean) IS NULL OR (s.save_id IS NOT NULL) = :at_risk) "
-        "AND (CAST(:before AS date) IS NULL OR r.notice_date < :before) "
-        "AND (CAST(:after_date AS date) IS NULL "
-        "OR (r.notice_date, r.renewal_id) > (:after_date, CAST(:after_id AS uuid))) "
+        f"{_SHOWN} WHERE {' AND '.join(where) or 'TRUE'} "
         "ORDER BY r.notice_date, r.renewal_id LIMIT :limit",
-        at_risk=at_risk,
-        before=before,
-        after_date=after_date,
-        after_id=after_id,
+        **params,
         limit=limit,
     )
     return [_shown(row) for row in rows]

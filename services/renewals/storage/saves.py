@@ -37,14 +37,15 @@ async def saves(
 
     ``before``: the id to continue after.
     """
+    # Only the conditions that are asked for, so that each question has a plan of its own.
+    wanted = {"account_id = :account_id": account_id, "save_id < :before": before}
+    where = [clause for clause, value in wanted.items() if value is not None]
+    if is_open is not None:
+        where.append("closed_at IS NULL" if is_open else "closed_at IS NOT NULL")
     rows = await tx.fetch_all(
-        f"{_SELECT} WHERE (CAST(:account_id AS text) IS NULL OR account_id = :account_id) "
-        "AND (CAST(:is_open AS boolean) IS NULL OR (closed_at IS NULL) = :is_open) "
-        "AND (CAST(:before AS uuid) IS NULL OR save_id < :before) "
-        "ORDER BY save_id DESC LIMIT :limit",
-        account_id=account_id,
-        is_open=is_open,
-        before=before,
+        f"{_SELECT} WHERE {' AND '.join(where) or 'TRUE'} ORDER BY save_id DESC LIMIT :limit",
+        **{"account_id": account_id} if account_id is not None else {},
+        **{"before": before} if before is not None else {},
         limit=limit,
     )
     return [_save(row) for row in rows]
@@ -65,6 +66,13 @@ async def keep_save(tx: Transaction, save: Save) -> None:
         reasons=list(save.reasons),
         closed_at=save.closed_at,
         outcome=save.outcome,
+    )
+    await tx.execute(
+        "UPDATE renewals SET at_risk = :at_risk WHERE account_id = :account_id "
+        "AND renewal_id = :renewal_id AND at_risk <> :at_risk",
+        at_risk=save.closed_at is None,
+        account_id=save.account_id,
+        renewal_id=save.renewal_id,
     )
 
 

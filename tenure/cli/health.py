@@ -16,6 +16,7 @@ from services.health.domain.score.wording import (
     how_to_provide,
     label,
     losses_first,
+    most_helpful,
     reason,
     sentence,
     source,
@@ -187,8 +188,10 @@ def _table(score: Score) -> Table:
 
 def _show_help(score: Score) -> None:
     lines = losses_first(score.lines)
-    out.print("[bold]What would help most[/bold]")
-    for line in [one for one in lines if one.observed][:_WOULD_HELP]:
+    helpful = most_helpful(lines, _WOULD_HELP)
+    if helpful:
+        out.print("[bold]What would help most[/bold]")
+    for line in helpful:
         out.print(f"  {label(line.metric)}: up to {line.max_points - line.points:.1f} points")
     missing = [line for line in lines if not line.observed]
     if missing:

@@ -16,6 +16,7 @@ from services.health.domain.score.wording import (
     how_to_provide,
     label,
     losses_first,
+    most_helpful,
     sentence,
     source,
 )
@@ -240,7 +241,7 @@ def explanation_view(explained: Explanation) -> ExplanationView:
         base=score.base,
         dimensions=DimensionView.of(score),
         missing_inputs=[_missing(line) for line in lines if not line.observed],
-        what_would_help=[_help(line) for line in lines if line.observed][:_MOST_HELPFUL],
+        what_would_help=[_help(line) for line in most_helpful(lines, _MOST_HELPFUL)],
         p_loss=score.p_loss,
         p_loss_source=source(score),
         model=_model(score),

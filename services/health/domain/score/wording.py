@@ -56,7 +56,7 @@ def how_to_provide(line: Line) -> str:
             "POST /api/v1/accounts/{account_id}/signals."
         )
     if line.metric in _OF_USAGE:
-        return "Send usage events (POST /v1/batch or Kafka); it is known after the first full day."
+        return "Send usage events (POST /v1/batch or Kafka); it is known once a full day is over."
     return "It is measured once the facts that its metric is defined by arrive."
 
 
@@ -106,6 +106,12 @@ def source(score: Score) -> str:
 def losses_first(lines: Sequence[Line]) -> list[Line]:
     """Order lines by the points that could be won back, most first."""
     return sorted(lines, key=lambda line: line.points - line.max_points)
+
+
+def most_helpful(lines: Sequence[Line], most: int) -> list[Line]:
+    """Return what is known and could win back the most; less than half a point helps nobody."""
+    known = [line for line in losses_first(lines) if line.observed]
+    return [line for line in known if line.max_points - line.points >= _WORTH_NAMING][:most]
 
 
 def _points_of(line: Line, *, by_model: bool) -> str:

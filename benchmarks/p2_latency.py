@@ -103,7 +103,8 @@ def _backlog_rate(options: Options, ground: Ground, reader: Reader) -> float:
     known = {"accounts": 1_000, "prefix": "backlog", "duplicates": 0.0}
     warm = Shape(events=16_000, packed=16, shuffled=False, seed=1, **known)  # type: ignore[arg-type]
     drain.work_off(make_corpus(warm))
-    events = options.size(options.events, full=100_000, quick=30_000)
+    # Long enough that accounts are scored again beside it, as they are under a lasting load.
+    events = options.size(options.events, full=600_000, quick=300_000)
     return drain.work_off(make_corpus(Shape(events=events, seed=2, **known))).rate  # type: ignore[arg-type]
 
 

@@ -31,7 +31,7 @@ from shared.kernel.days import day_ends, local_day, zone_of
 _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
 
-_AT_ONCE = 20
+_AT_ONCE = 40
 _METRIC_INPUTS = {EVENTS: "usage_ratio", ACTIVE_USERS: "active_users_ratio"}
 
 Models = Mapping[str, LossModel]

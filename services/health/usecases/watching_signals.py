@@ -63,10 +63,13 @@ async def watch_all(tx: Transaction, watches: Sequence[Watch]) -> None:
     told = await signals.recent_of(tx, ids)
     used = await _from_usage(tx, ids)
     unsettled = await risks.with_unsettled(tx, ids)
-    cases = [
-        _case(watch, (*told.get(watch.account_id, ()), *used.get(watch.account_id, ())), tx.now)
-        for watch in watches
-    ]
+    # Many accounts have few profiles: their rules are put together once.
+    profiles = {id(watch.profile): watch.profile for watch in watches}
+    rules = {key: _rules(profile, load_catalogue()) for key, profile in profiles.items()}
+    cases = []
+    for watch in watches:
+        known = (*told.get(watch.account_id, ()), *used.get(watch.account_id, ()))
+        cases.append(_case(watch, known, rules[id(watch.profile)], tx.now))
     chosen = {case.judged.account_id: case for case in cases if case.is_at_stake(unsettled)}
     for account_id, found in (await settle_all(tx, [c.judged for c in chosen.values()])).items():
         due = min(_changes(tx.now, found, chosen[account_id]), default=None)
@@ -74,8 +77,9 @@ async def watch_all(tx: Transaction, watches: Sequence[Watch]) -> None:
             await looks.bring_forward(tx, account_id, due)
 
 
-def _case(watch: Watch, known: Sequence[Signal], now: datetime) -> _Case:
-    rules = _rules(watch.profile, load_catalogue())
+def _case(
+    watch: Watch, known: Sequence[Signal], rules: Sequence[SignalRule], now: datetime
+) -> _Case:
     findings = [
         (signal_risk(watch.account_id, known, rule, now), signal_risk_rule(rule)) for rule in rules
     ]

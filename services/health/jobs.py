@@ -18,6 +18,7 @@ from services.health.settings import (
 from services.health.storage import (
     accounts,
     backtests,
+    intake,
     metrics,
     score_history,
     usage,
@@ -179,6 +180,12 @@ async def keep_usage_days(database: Database) -> bool:
     return False
 
 
+async def forget_intake(database: Database) -> bool:
+    """Forget refused and unattributed events that are past their time."""
+    async with database.transaction() as tx:
+        return await intake.forget_before(tx, tx.now - timedelta(days=Retention().intake_days))
+
+
 async def merge_usage_ids(database: Database) -> bool:
     """Merge the ids of many batches into one run."""
     async with database.transaction() as tx:
@@ -267,6 +274,7 @@ JOBS = (
     Job("seal_days", timedelta(milliseconds=250), Sealer().run),
     Job("calibrate_alarms", timedelta(minutes=1), calibrate_alarms),
     Job("merge_usage_ids", timedelta(seconds=2), merge_usage_ids),
+    Job("forget_intake", timedelta(minutes=10), forget_intake),
     Job("keep_usage_days", timedelta(minutes=10), keep_usage_days),
     Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
     Job("look_again", timedelta(seconds=1), look_again),

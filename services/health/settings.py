@@ -69,6 +69,8 @@ class Retention(BaseSettings):
 
     # How long the raw events are kept beside their counts; 0 keeps none.
     usage_raw_days: int = Field(default=14, ge=0, le=3660)
+    # How long refused events, and those of nobody's account, can be read and attributed.
+    intake_days: int = Field(default=90, ge=7, le=3660)
     # How long every kept score stays; after that, one a day and every change of band.
     score_detail_days: int = Field(default=35, ge=7, le=3650)
 

@@ -15,6 +15,7 @@ _WAITING_WANTED = (
     "(CAST(:source AS text) IS NULL OR source = :source) "
     "AND (CAST(:user_id AS text) IS NULL OR user_id = :user_id) "
 )
+_FORGOTTEN_AT_ONCE = 5_000
 
 
 class Rejection(NamedTuple):
@@ -138,6 +139,20 @@ async def remove_unattributed(tx: Transaction, ids: Sequence[int]) -> None:
     await tx.execute(
         "DELETE FROM unattributed WHERE id = ANY(CAST(:ids AS bigint[]))", ids=list(ids)
     )
+
+
+async def forget_before(tx: Transaction, moment: datetime) -> bool:
+    """Forget events that came in before; tell whether there may be more: some at a time."""
+    forgotten = [
+        await tx.execute(
+            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE received_at < :moment "
+            "ORDER BY received_at LIMIT :most)",
+            moment=moment,
+            most=_FORGOTTEN_AT_ONCE,
+        )
+        for table in ("rejections", "unattributed")
+    ]
+    return max(forgotten) == _FORGOTTEN_AT_ONCE
 
 
 async def join_all(tx: Transaction, memberships: Collection[Membership]) -> None:

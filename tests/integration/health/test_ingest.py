@@ -3,11 +3,14 @@
 import base64
 import gzip
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from services.health.jobs import forget_intake
+from shared.kernel.clock import FixedClock
 from tests.conftest import OpenClient, OpenDatabase, make_key
 
 
@@ -128,3 +131,27 @@ async def test_cloudevents_are_taken_one_many_and_binary(backend: httpx.AsyncCli
     binary = await backend.post("/v1/events", content=b'{"user_id": "u"}', headers=headers)
     assert [a.json()["accepted"] for a in (one, many, binary)] == [1, 1, 1]
     assert many.json()["rejected"] == 1
+
+
+async def test_refused_and_unattributed_events_are_forgotten_past_their_days(
+    backend: httpx.AsyncClient,
+    open_client: OpenClient,
+    open_database: OpenDatabase,
+    clock: FixedClock,
+) -> None:
+    reader = await open_client("health", scopes=["health:read", "health:write"])
+    health = await open_database("health")
+
+    async def known() -> list[int]:
+        pages = ("/api/v1/rejections", "/api/v1/unattributed")
+        return [len((await reader.get(page)).json()["data"]) for page in pages]
+
+    bad, of_nobody = track("1", event=""), track("2", context={})
+    await backend.post("/v1/batch", json={"batch": [bad, of_nobody]})
+    clock.advance(timedelta(days=89))
+    await backend.post("/v1/batch", json={"batch": [track("3", event="")]})
+    await forget_intake(health)
+    assert await known() == [2, 1]
+    clock.advance(timedelta(days=2))
+    await forget_intake(health)
+    assert await known() == [1, 0]

@@ -51,6 +51,24 @@ async def since(tx: Transaction) -> Mapping[Pair, date]:
     return {(row["name"], row["property"]): row["day"] for row in rows}
 
 
+async def kept_since(
+    tx: Transaction, first: date, account_id: str | None = None
+) -> Mapping[SumCell, tuple[float, int]]:
+    """Return the sums that are whole from a day on, of one account or of all."""
+    rows = await tx.fetch_all(
+        "SELECT s.account_id, s.day, s.name, s.property, s.total, s.n FROM usage_sums AS s "
+        "JOIN usage_sums_since AS w ON w.name = s.name AND w.property = s.property "
+        "WHERE s.day >= greatest(w.day, :first) "
+        "AND (CAST(:account_id AS text) IS NULL OR s.account_id = :account_id)",
+        first=first,
+        account_id=account_id,
+    )
+    return {
+        (row["account_id"], row["day"], row["name"], row["property"]): (row["total"], row["n"])
+        for row in rows
+    }
+
+
 async def complete(tx: Transaction, pairs: Collection[Pair], day: date) -> None:
     """Note that sums are whole from an earlier day on."""
     await tx.execute(

@@ -24,7 +24,7 @@ async def make_sums(tx: Transaction, account_ids: Sequence[str], pairs: Collecti
     missing = {pair for pair in pairs if since.get(pair, date.max) > first}
     if not missing or not account_ids:
         return since
-    totals = _Totals(frozenset(account_ids), missing, first)
+    totals = Totals(dict.fromkeys(missing, first), frozenset(account_ids))
     begun, seen = sums.recent_id(), set()
     async for batch_id, events in sums.raw_batches(tx):
         totals.add(events)
@@ -42,26 +42,27 @@ async def note_complete(tx: Transaction, pairs: Collection[Pair]) -> None:
     await sums.complete(tx, pairs, await raw.complete_since(tx))
 
 
-class _Totals:
-    """Adds up properties of raw events for some accounts."""
+class Totals:
+    """Adds up properties of raw events, each from a day on, for some accounts or for all."""
 
-    def __init__(self, accounts: frozenset[str], pairs: Collection[Pair], first: date) -> None:
+    def __init__(self, since: Since, accounts: frozenset[str] | None = None) -> None:
         self.found: dict[SumCell, tuple[float, int]] = {}
-        self._accounts, self._first = accounts, first
+        self._since, self._accounts = since, accounts
         self._wanted: dict[str, set[str]] = {}
-        for name, prop in pairs:
+        for name, prop in since:
             self._wanted.setdefault(name, set()).add(prop)
 
     def add(self, events: Iterable[RawEvent]) -> None:
         """Add what some events carry; what is no number adds nothing."""
         for event in events:
             wanted = self._wanted.get(event.name)
-            if wanted and event.day >= self._first and event.account_id in self._accounts:
+            if wanted and (self._accounts is None or event.account_id in self._accounts):
                 self._add(event, wanted)
 
     def _add(self, event: RawEvent, wanted: set[str]) -> None:
         properties = msgspec.json.decode(event.properties)
         for amount in amounts_of(properties if isinstance(properties, dict) else {}, wanted, 0):
-            cell = (event.account_id, event.day, event.name, amount.property)
-            total, n = self.found.get(cell, (0.0, 0))
-            self.found[cell] = (total + amount.value, n + 1)
+            if event.day >= self._since[event.name, amount.property]:
+                cell = (event.account_id, event.day, event.name, amount.property)
+                total, n = self.found.get(cell, (0.0, 0))
+                self.found[cell] = (total + amount.value, n + 1)

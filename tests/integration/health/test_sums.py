@@ -12,6 +12,7 @@ from services.health.storage import metrics, sums
 from services.health.usecases.activation import activate_version, add_version
 from services.health.usecases.profiles import Profiles
 from services.health.usecases.summing import make_sums
+from services.health.usecases.verifying import Difference, verify_usage
 from shared.bus.consumer import Batch
 from shared.db import inbox
 from shared.db.transaction import Database
@@ -77,6 +78,11 @@ async def total(health: Database, account_id: str = "acme") -> float:
         return float(found or 0)
 
 
+async def verified(health: Database) -> list[Difference]:
+    async with health.transaction() as tx:
+        return (await verify_usage(tx)).differences
+
+
 async def history(health: Database, account_id: str = "acme") -> dict[date, float]:
     async with health.transaction() as tx:
         rows = await metrics.history(tx, account_id, "spent", before=None, limit=200)
@@ -106,6 +112,11 @@ async def test_a_sum_that_a_profile_adds_is_filled_from_raw_usage(
     assert await history(health) == {days[0]: 35, days[1]: 30, days[2]: 10}
     # From here on the stream adds, to what was made of the past as well.
     await shop.sells("acme", 1, days_ago=1)
+    assert await verified(health) == []
+    async with health.transaction() as tx:
+        await tx.execute("UPDATE usage_sums SET total = total + 1 WHERE account_id = 'bolt'")
+    wrong = Difference("usage_sums", "bolt", TODAY, "order.paid amount", 8, 7)
+    assert await verified(health) == [wrong]
     while await refresh_scores(health):
         pass
     async with health.transaction() as tx:

@@ -106,7 +106,7 @@ async def _pieces(database: Database, work: Sealing, *, wait: bool) -> None:
 async def calibrate_alarms(database: Database) -> bool:
     """Choose how sure the drop detector must be, when that is due."""
     async with database.transaction() as tx:
-        await calibrate_when_due(tx, (await PROFILES.current(tx)).default)
+        await calibrate_when_due(tx, await PROFILES.current(tx))
     return False
 
 

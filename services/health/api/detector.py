@@ -32,6 +32,7 @@ _SHOWN_ALARMS = 100
 class ThresholdView(BaseModel):
     """How sure the detector must be in one volume band, and why."""
 
+    profile: str = Field(description="Whose accounts it is for, and whose budget it keeps to.")
     metric: str
     band: str
     p_star: float
@@ -58,7 +59,7 @@ class SeenView(BaseModel):
 class DetectorView(BaseModel):
     """The budget, the thresholds that keep to it, and what came of it."""
 
-    alerts_per_100_accounts_a_month: float = Field(description="The budget.")
+    alerts_per_100_accounts_a_month: float = Field(description="The budget of the default profile.")
     in_words: str
     seen: SeenView
     accounts: dict[Monitoring, int]
@@ -104,14 +105,19 @@ async def get_detector(_who: Reader, tx: Tx) -> DetectorView:
     live_since = await accounts.live_since(tx) or tx.now
     days = min(_SEEN_DAYS, max(1.0, (tx.now - live_since) / timedelta(days=1)))
     by_reason = await alarms.seen_last(tx, tx.now - timedelta(days=days))
-    known = await alarms.in_force(tx)
-    budget = (await PROFILES.current(tx)).default.drop.alerts_per_100_a_month
+    book = await PROFILES.current(tx)
+    budget = book.default.drop.alerts_per_100_a_month
+    known = {one.name: await alarms.in_force(tx, one.name) for one in book.profiles}
     return DetectorView(
         alerts_per_100_accounts_a_month=budget,
         in_words=f"about {budget:g} drop alerts a month for every 100 monitored accounts",
         seen=_seen(by_reason, days, states.get(Monitoring.MONITORED, 0)),
         accounts=states,
-        thresholds=[_threshold(metric, one) for (metric, _), one in sorted(known.items())],
+        thresholds=[
+            _threshold(profile, metric, one)
+            for profile, of_profile in sorted(known.items())
+            for (metric, _), one in sorted(of_profile.items())
+        ],
     )
 
 
@@ -159,7 +165,7 @@ def _seen(by_reason: Mapping[str, int], days: float, monitored: int) -> SeenView
     )
 
 
-def _threshold(metric: str, one: InForce) -> ThresholdView:
+def _threshold(profile: str, metric: str, one: InForce) -> ThresholdView:
     threshold = one.threshold
     why = (
         f"chosen on {threshold.account_months:.0f} account-months of {threshold.months} months"
@@ -167,6 +173,7 @@ def _threshold(metric: str, one: InForce) -> ThresholdView:
         else f"the profile's start value: only {threshold.account_months:.0f} account-months so far"
     )
     return ThresholdView(
+        profile=profile,
         metric=metric,
         band=band_name(threshold.band),
         p_star=threshold.p_star,

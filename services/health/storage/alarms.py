@@ -35,6 +35,16 @@ GROUP BY segment, time_zone, metric, band, month, account_days
 """
 
 
+class Counted(NamedTuple):
+    """What thresholds would have raised in a segment, for a metric, in a band and month."""
+
+    segment: str
+    metric: str
+    band: int
+    month: date
+    tally: Tally
+
+
 class InForce(NamedTuple):
     """A band's threshold, its version, and since when it holds."""
 
@@ -72,26 +82,29 @@ async def compact_tallies(tx: Transaction, since: date) -> None:
     await tx.execute(_COMPACT, since=since)
 
 
-async def tallies(tx: Transaction, since: date) -> Mapping[tuple[str, int], dict[date, Tally]]:
-    """Return the tallies by (metric, band) and month, of all groups together."""
+async def tallies(tx: Transaction, since: date) -> Sequence[Counted]:
+    """Return the tallies of all groups since a month."""
     rows = await tx.fetch_all(
-        "SELECT metric, band, month, account_days, openings FROM alarm_tallies "
+        "SELECT segment, metric, band, month, account_days, openings FROM alarm_tallies "
         "WHERE month >= :since ORDER BY metric, band, month, segment, time_zone",
         since=since,
     )
-    found: dict[tuple[str, int], dict[date, Tally]] = {}
-    for row in rows:
-        by_month = found.setdefault((row["metric"], row["band"]), {})
-        tally = Tally(row["account_days"], np.array(row["openings"]))
-        month = row["month"]
-        by_month[month] = by_month[month] + tally if month in by_month else tally
-    return found
+    return [
+        Counted(
+            row["segment"],
+            row["metric"],
+            row["band"],
+            row["month"],
+            Tally(row["account_days"], np.array(row["openings"])),
+        )
+        for row in rows
+    ]
 
 
 async def save_thresholds(
     tx: Transaction, metric: str, chosen: Sequence[Threshold], profile: str
 ) -> None:
-    """Append thresholds: each is a new version, and the old ones stay."""
+    """Append thresholds of a profile, by its label: each is a new version, the old ones stay."""
     await tx.execute_many(
         "INSERT INTO alarm_thresholds (metric, band, p_star, alarms, account_months, months, "
         "budget, is_calibrated, profile, calibrated_at) VALUES (:metric, :band, :p_star, "
@@ -108,10 +121,12 @@ async def save_thresholds(
     )
 
 
-async def in_force(tx: Transaction) -> Mapping[tuple[str, int], InForce]:
-    """Return the newest threshold of each metric and band."""
+async def in_force(tx: Transaction, profile: str) -> Mapping[tuple[str, int], InForce]:
+    """Return the newest threshold of each metric and band, chosen for any version of a profile."""
     rows = await tx.fetch_all(
-        "SELECT DISTINCT ON (metric, band) * FROM alarm_thresholds ORDER BY metric, band, id DESC"
+        "SELECT DISTINCT ON (metric, band) * FROM alarm_thresholds "
+        "WHERE split_part(profile, '@', 1) = :profile ORDER BY metric, band, id DESC",
+        profile=profile,
     )
     return {
         (row["metric"], row["band"]): InForce(

@@ -66,7 +66,7 @@ async def watch_sealed(tx: Transaction, work: Sealing, seen: Watched) -> None:
 
     Only accounts that something may have happened to are looked at one by one.
     """
-    thresholds = await alarms.in_force(tx)
+    thresholds = await alarms.in_force(tx, work.profile.name)
     profiles = await _profiles(tx, work, seen.account_ids)
     suspects = _suspects_by_profile(seen, profiles, thresholds)
     at_stake = await risks.with_unsettled(tx, seen.account_ids)

@@ -7,12 +7,17 @@ import httpx
 import numpy as np
 import pytest
 
+from services.health.domain.profile.book import ProfileBook
+from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.profile.profile import Profile
+from services.health.jobs import seal_group
 from services.health.storage import accounts, alarms
+from services.health.storage.accounts import PeerGroup
 from services.health.usecases.calibrating import calibrate_when_due
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.builders.health import default_profile
-from tests.builders.sealing import FIRST, GROUP, put_counts, seal_through
+from tests.builders.health import default_document, default_profile
+from tests.builders.sealing import FIRST, GROUP, put_counts, seal_through, sealing
 from tests.conftest import OpenClient, OpenDatabase
 
 DAYS = 80
@@ -238,15 +243,16 @@ async def test_thresholds_are_chosen_to_the_budget_once_there_is_enough_history(
         made = {f"n{n}": random.negative_binomial(1, 0.05, 300) for n in range(40)}
         await put_counts(tx, made, first=LAST - timedelta(days=299))
     await seal_through(health, LAST)
+    book = ProfileBook((default_profile(),))
     async with health.transaction() as tx:
-        assert await calibrate_when_due(tx, default_profile())
-        assert not await calibrate_when_due(tx, default_profile())
-        chosen = (await alarms.in_force(tx))["events", 3].threshold
+        assert await calibrate_when_due(tx, book)
+        assert not await calibrate_when_due(tx, book)
+        chosen = (await alarms.in_force(tx, "default"))["events", 3].threshold
     assert chosen.is_calibrated
     assert chosen.alarms_per_100_a_month <= chosen.budget == 1
     clock.advance(timedelta(days=8))
     async with health.transaction() as tx:
-        assert await calibrate_when_due(tx, default_profile())
+        assert await calibrate_when_due(tx, book)
         versions = await tx.fetch_value("SELECT count(*) FROM alarm_thresholds")
     shown = (await api.get("/api/v1/detector")).json()
     assert versions == 2 * len(shown["thresholds"]) == 20
@@ -254,6 +260,68 @@ async def test_thresholds_are_chosen_to_the_budget_once_there_is_enough_history(
     busy = next(one for one in of_events if one["band"] == "100 to 300 a week")
     assert "account-months of" in busy["in_words"]
     assert shown["in_words"] == "about 2 drop alerts a month for every 100 monitored accounts"
+
+
+def profile_for(segment: str, alerts: float) -> Profile:
+    """Return a profile that watches one metric more, and has its own budget."""
+    document = default_document()
+    exports = {"kind": "count", "events": ["report.exported"], "watch": True}
+    return parse_profile(
+        {
+            **document,
+            "name": "big",
+            "applies_to": {"segments": [segment]},
+            "metrics": {**document["metrics"], "exports": exports},
+            "drop": {
+                **document["drop"],
+                "alert_budget": {"alerts_per_100_accounts_a_month": alerts},
+            },
+        }
+    )
+
+
+async def test_each_profile_keeps_its_own_budget_over_all_metrics_it_watches(
+    health: Database,
+) -> None:
+    random = np.random.default_rng(3)
+    big = profile_for("galactic", 9)
+    group = PeerGroup("galactic", "UTC")
+    first = LAST - timedelta(days=299)
+    async with health.transaction() as tx:
+        made = {f"n{n}": random.negative_binomial(1, 0.05, 300) for n in range(40)}
+        await put_counts(tx, made, first=first)
+        made = {f"g{n}": random.negative_binomial(1, 0.05, 300) for n in range(40)}
+        await put_counts(tx, made, first=first, group=group)
+    await seal_through(health, LAST)
+    await seal_group(health, sealing(LAST, big, group))
+    async with health.transaction() as tx:
+        assert await calibrate_when_due(tx, ProfileBook((default_profile(), big)))
+        own = await alarms.in_force(tx, "default")
+        bigs = await alarms.in_force(tx, "big")
+    assert {metric for metric, _ in own} == {"events", "active_users"}
+    assert {metric for metric, _ in bigs} == {"events", "active_users", "exports"}
+    ours, theirs = own["events", 3].threshold, bigs["events", 3].threshold
+    assert (ours.budget, theirs.budget) == (1, 3)
+    assert theirs.p_star < ours.p_star
+    # Each is chosen on the accounts it is for.
+    assert theirs.account_months == pytest.approx(ours.account_months, rel=0.05)
+
+
+async def test_a_profile_with_few_accounts_is_calibrated_on_everybodys(health: Database) -> None:
+    random = np.random.default_rng(3)
+    async with health.transaction() as tx:
+        made = {f"n{n}": random.negative_binomial(1, 0.05, 300) for n in range(40)}
+        await put_counts(tx, made, first=LAST - timedelta(days=299))
+    await seal_through(health, LAST)
+    book = ProfileBook((default_profile(), profile_for("galactic", 9)))
+    async with health.transaction() as tx:
+        assert await calibrate_when_due(tx, book)
+        assert not await calibrate_when_due(tx, book)
+        own = (await alarms.in_force(tx, "default"))["events", 3].threshold
+        new = await alarms.in_force(tx, "big")
+    assert new["events", 3].threshold.account_months == own.account_months
+    assert new["events", 3].threshold.is_calibrated
+    assert not new["exports", 3].threshold.is_calibrated
 
 
 async def test_what_cannot_be_decided_is_refused_with_advice(

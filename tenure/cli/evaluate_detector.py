@@ -29,8 +29,8 @@ def evaluate_detector(
 ) -> None:
     """Measure how well usage drops are found, and how well the alert budget is kept.
 
-    Takes about a minute for each. Example: [bold]tenure health evaluate-detector --data
-    counts.parquet --seed 1[/bold]
+    Takes about a minute on generated usage, and as long for every two rounds on counts. Example:
+    [bold]tenure health evaluate-detector --data counts.parquet --rounds 3[/bold]
     """
     # scipy's distributions take seconds to load: no other command waits for them.
     from tenure.evaluation import runs  # noqa: PLC0415

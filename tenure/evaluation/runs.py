@@ -14,7 +14,7 @@ Found = tuple[Mapping[str, Any], str]
 
 
 class TooLittleUsage(Invalid):
-    """The file has too little usage; give at least two years of 12 events a week."""
+    """The file has too little usage of people who stay: give two years of 12 events a week."""
 
 
 def on_generated(seeds: range, document: Path | None, tell: Callable[[str], None]) -> Found:
@@ -44,7 +44,8 @@ def on_counts(
     kept = keep_budget(counts, load_profile().drop, seeds[0])
     if not kept or not found:
         raise TooLittleUsage(
-            f"{data}: too little usage; give at least two years of 12 events a week"
+            f"{data}: too little usage of people who stay; "
+            "give at least two years of 12 events a week"
         )
     text = report.real_section(found, kept, seeds)
     if document:

@@ -1,6 +1,6 @@
 """Compare methods at one false alarm per account-year: how many planted drops each finds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ _STEPS = 25
 class Quality:
     """How a method does: shares of drops found within 14 and 28 days, and median days.
 
+    A ramp is counted from its first day; `steps` are the drops that are not ramps.
+
     `christmas` is the yearly rate of alarms in the weeks around Christmas, of accounts that do
     not drop; `false_alarms` the rate over all days, one by construction.
     """
@@ -29,19 +31,24 @@ class Quality:
     method: str
     found_14: float
     found_28: float
+    steps_14: float
+    steps_28: float
     ramps_28: float
     sparse_28: float
     median_days: float
     false_alarms: float
     christmas: float
+    drops: int
 
 
-def compare(seeds: Sequence[int]) -> list[Quality]:
-    """Run every method on generated usage; several seeds are pooled."""
+def compare(seeds: Sequence[int], tell: Callable[[str], None]) -> list[Quality]:
+    """Run every method on generated usage; several seeds are pooled. Each step is told."""
+    tell(f"judging {len(seeds)} data sets, with and without peers")
     usages = [generate(seed) for seed in seeds]
     judged = {peers: [judge(u, with_peers=peers) for u in usages] for peers in (True, False)}
     found = []
     for name, (method, peers) in METHODS.items():
+        tell(name)
         scores = [method(u, j) for u, j in zip(usages, judged[peers], strict=True)]
         found.append(_quality(name, usages, scores))
     return found
@@ -78,7 +85,7 @@ def days_to_find(alarms: Sequence[int], drop: Drop) -> float:
 def _quality(name: str, usages: Sequence[Usage], scores: Sequence[Floats]) -> Quality:
     quiet = np.vstack([s[_steady(u)] for u, s in zip(usages, scores, strict=True)])
     threshold = threshold_for(quiet, 1.0)
-    delays: dict[str, list[float]] = {"all": [], "ramp": [], "sparse": []}
+    delays: dict[str, list[float]] = {"all": [], "step": [], "ramp": [], "sparse": []}
     for usage, score in zip(usages, scores, strict=True):
         _measure(usage, alarms_of(score, threshold), delays)
     every = np.array(delays["all"])
@@ -87,11 +94,14 @@ def _quality(name: str, usages: Sequence[Usage], scores: Sequence[Floats]) -> Qu
         method=name,
         found_14=float((every <= 14).mean()),
         found_28=float((every <= 28).mean()),
+        steps_14=_share(delays["step"], 14),
+        steps_28=_share(delays["step"]),
         ramps_28=_share(delays["ramp"]),
         sparse_28=_share(delays["sparse"]),
         median_days=float(np.median(every)),
         false_alarms=sum(map(len, found)) * YEAR / (len(quiet) * (quiet.shape[1] - FROM_DAY)),
         christmas=_christmas_rate(found, usages[0]),
+        drops=len(every),
     )
 
 
@@ -101,8 +111,7 @@ def _measure(
     for drop in usage.drops:
         delay = days_to_find(alarms[drop.account], drop)
         delays["all"].append(delay)
-        if drop.ramp:
-            delays["ramp"].append(delay)
+        delays["ramp" if drop.ramp else "step"].append(delay)
         before = usage.counts[drop.account, max(0, drop.day - 56) : drop.day]
         if before.mean() * 7 < SPARSE_UNDER:
             delays["sparse"].append(delay)
@@ -113,8 +122,8 @@ def _steady(usage: Usage) -> list[int]:
     return [n for n in range(len(usage.counts)) if n not in dropping]
 
 
-def _share(delays: Sequence[float]) -> float:
-    return float((np.array(delays) <= 28).mean())
+def _share(delays: Sequence[float], days: int = 28) -> float:
+    return float((np.array(delays) <= days).mean())
 
 
 def _christmas_rate(alarms: Sequence[Sequence[int]], usage: Usage) -> float:

@@ -1,7 +1,8 @@
 """Daily usage of made-up customers, with drops whose day and size are known.
 
 Counts are negative binomial with a weekday habit, a level that drifts, and a Christmas on which
-everybody is quiet. Some accounts drop: at once, or over a ramp of two to four weeks.
+everybody is quiet. Some accounts drop: at once, or over a ramp of two to four weeks. A drop
+takes half of usage or more, up to all of it.
 """
 
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ SPARSE_UNDER = 30.0
 """Events a week under which an account is called sparse."""
 
 _CHRISTMAS = (138, 153)  # 21 December to 4 January
-_DRIFT = 0.008
-_RAMP_SHARE = 0.4
+_LEAST, _MOST = 8, 440  # events a week
+_DRIFT = 0.003
+_SHARES = (0.5, 1.0)
+_RAMP_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def generate(seed: int) -> Usage:
     """Return a year of usage of `SEGMENTS` segments."""
     random = np.random.default_rng(seed)
     accounts = SEGMENTS * ACCOUNTS_A_SEGMENT
-    a_week = np.exp(random.uniform(np.log(12), np.log(400), accounts))
+    a_week = np.exp(random.uniform(np.log(_LEAST), np.log(_MOST), accounts))
     expected = (a_week / 7)[:, None] * _weekdays(random, accounts)
     drift = np.cumsum(random.normal(0, _DRIFT, (accounts, DAYS)), axis=1)
     expected = expected * np.exp(drift) * _christmas(random, accounts)
@@ -81,7 +84,7 @@ def _drops(random: np.random.Generator, accounts: int) -> tuple[Drop, ...]:
         Drop(
             account=int(account),
             day=int(random.integers(_CHRISTMAS[1] + 28, DAYS - 42)),
-            share=float(random.uniform(0.5, 0.9)),
+            share=float(random.uniform(*_SHARES)),
             ramp=int(random.integers(14, 29)) if random.random() < _RAMP_SHARE else 0,
         )
         for account in dropping

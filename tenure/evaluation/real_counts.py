@@ -3,14 +3,19 @@
 The file has a row per person and day: ``acct``, ``day``, ``n``. People are shuffled into pools of
 a wanted volume, which stand for accounts. A planted drop keeps each event with a chance, so the
 counts stay as rough as they are in life.
+
+Somebody who leaves is a real drop of their pool, and would be counted as a false alarm. So drops
+are planted in pools of people who were active in every quarter of the window; pools of everybody
+show what leaving does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.health.domain.detector.budget import (
     AlarmLedger,
@@ -30,8 +35,12 @@ from tenure.replaying.files import UnreadableFile, read_rows
 
 WINDOW = 400
 SHARE = 0.7
-VOLUMES = (12.0, 36.0, 100.0)
+RATES = (1.0, 2.0, 4.0)
+"""False alarms per account-year at which drops are looked for."""
+
 _TURNS = 5
+_QUARTERS = 4
+_RESAMPLED = 1000
 _POOLS_FOR_BUDGET = (40, 12, 4)
 _ONE_DAY = timedelta(days=1)
 
@@ -45,14 +54,35 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """How many drops of 70 % were found in real counts at one volume, by own calibration."""
+class Pooling:
+    """Who is pooled: people active in every quarter of a window or everybody, to what volume."""
 
     a_week: float
+    only_active: bool = True
+
+
+POOLINGS = (Pooling(12.0), Pooling(36.0), Pooling(100.0), Pooling(36.0, only_active=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many drops of 70 % were found in real counts, by own calibration to a rate of alarms.
+
+    `low_28` and `high_28` are the 95 % interval of `found_28`: windows of time are drawn again,
+    as the drops of one window share people. Seeds shuffle the same people anew: `account_years`
+    counts each of their years once a seed.
+    """
+
+    pooling: Pooling
+    alarms_a_year: float
+    p_star: float
     drops: int
+    windows: int
     account_years: float
     found_14: float
     found_28: float
+    low_28: float
+    high_28: float
     median_days: float
 
 
@@ -91,47 +121,99 @@ def _day(value: object) -> date:
     return value if isinstance(value, date) else date.fromisoformat(str(value)[:10])
 
 
-def find_drops(counts: Counts, a_week: float, seed: int) -> Found:
-    """Plant a drop in every pooled account, a fifth of a group at a time, and look for it."""
+def find_drops(counts: Counts, pooling: Pooling, seeds: Sequence[int]) -> list[Found]:
+    """Plant a drop in every pooled account, a fifth of a group at a time, and look for it.
+
+    Each seed has a threshold for each of the `RATES`. Empty when no pool reaches the volume.
+    """
+    tries = [one for one in (_try(counts, pooling, seed) for seed in seeds) if one]
+    if not tries:
+        return []
+    return [_found(pooling, rate, tries) for rate in RATES]
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One seed: by rate the threshold and the days to find each drop; the window of each drop."""
+
+    thresholds: Mapping[float, float]
+    delays: Mapping[float, list[float]]
+    windows: list[int]
+
+
+def _try(counts: Counts, pooling: Pooling, seed: int) -> _Try | None:
     random = np.random.default_rng(seed)
-    windows = _windows(counts, a_week, random)
+    windows = _windows(counts, pooling, random)
     if not windows:
-        return Found(a_week, 0, 0.0, np.nan, np.nan, np.nan)
-    steady = _joined(counts.first, windows)
+        return None
+    steady = _joined(counts.first, [pools for _, pools in windows])
     scores = judge(steady).probability
-    threshold = threshold_for(scores, 1.0)
-    delays: list[float] = []
+    thresholds = {rate: threshold_for(scores, rate) for rate in RATES}
+    found = _Try(thresholds, {rate: [] for rate in RATES}, [])
     for turn in range(_TURNS):
-        dropped = _drop_some(steady, windows, turn, random)
-        alarms = alarms_of(judge(dropped).probability, threshold)
-        delays += [days_to_find(alarms[drop.account], drop) for drop in dropped.drops]
-    found = np.array(delays)
-    years = len(steady.counts) * (WINDOW - FROM_DAY) / 365.25
+        dropped = _drop_some(steady, [pools for _, pools in windows], turn, random)
+        probability = judge(dropped).probability
+        for rate, threshold in thresholds.items():
+            alarms = alarms_of(probability, threshold)
+            found.delays[rate] += [days_to_find(alarms[d.account], d) for d in dropped.drops]
+        found.windows.extend(windows[steady.groups[d.account]][0] for d in dropped.drops)
+    return found
+
+
+def _found(pooling: Pooling, rate: float, tries: Sequence[_Try]) -> Found:
+    days = np.array([day for one in tries for day in one.delays[rate]])
+    window = np.array([start for one in tries for start in one.windows])
+    low, high = _interval(days <= 28, window)
     return Found(
-        a_week=a_week,
-        drops=len(delays),
-        account_years=years,
-        found_14=float((found <= 14).mean()),
-        found_28=float((found <= 28).mean()),
-        median_days=float(np.median(found)),
+        pooling=pooling,
+        alarms_a_year=rate,
+        p_star=float(np.mean([one.thresholds[rate] for one in tries])),
+        drops=len(days),
+        windows=len(np.unique(window)),
+        account_years=len(days) * (WINDOW - FROM_DAY) / 365.25,
+        found_14=float((days <= 14).mean()),
+        found_28=float((days <= 28).mean()),
+        low_28=low,
+        high_28=high,
+        median_days=float(np.median(days)),
     )
 
 
-def _windows(counts: Counts, a_week: float, random: np.random.Generator) -> list[Floats]:
-    """Cut the years into windows, and shuffle each window's people into pools of a volume."""
+def _interval(is_found: NDArray[np.bool_], window: NDArray[np.int_]) -> tuple[float, float]:
+    """Return the 95 % interval of a share, drawing whole windows again."""
+    random = np.random.default_rng(0)
+    names = np.unique(window)
+    found = np.array([is_found[window == name].sum() for name in names])
+    drops = np.array([(window == name).sum() for name in names])
+    drawn = random.integers(0, len(names), (_RESAMPLED, len(names)))
+    low, high = np.quantile(found[drawn].sum(axis=1) / drops[drawn].sum(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _windows(
+    counts: Counts, pooling: Pooling, random: np.random.Generator
+) -> list[tuple[int, Floats]]:
+    """Cut the years into windows, and shuffle each window's people into pools of a volume.
+
+    Returns the first day and the pools of every window that has any.
+    """
     found = []
     for start in range(0, counts.table.shape[1] - WINDOW + 1, WINDOW - WINDOW % 7):
         table = counts.table[:, start : start + WINDOW]
-        volume = table.mean(axis=1) * 7
         pools, pool = [], np.zeros(WINDOW)
-        for person in random.permutation(np.flatnonzero(volume)).tolist():
+        for person in random.permutation(_people(table, pooling)).tolist():
             pool = pool + table[person]
-            if pool.mean() * 7 >= a_week:
+            if pool.mean() * 7 >= pooling.a_week:
                 pools.append(pool)
                 pool = np.zeros(WINDOW)
         if pools:
-            found.append(np.array(pools))
+            found.append((start, np.array(pools)))
     return found
+
+
+def _people(table: Floats, pooling: Pooling) -> NDArray[np.intp]:
+    by_quarter = table.reshape(len(table), _QUARTERS, -1).sum(axis=2) > 0
+    return np.flatnonzero(by_quarter.all(axis=1) if pooling.only_active else by_quarter.any(axis=1))
 
 
 def _joined(first: date, windows: Sequence[Floats]) -> Usage:

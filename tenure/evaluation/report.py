@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tenure.evaluation.comparison import Quality
-from tenure.evaluation.real_counts import Found, Kept
+from tenure.evaluation.real_counts import Found, Kept, Pooling
+
+_HALF_WIDTH = 0.98
+"""1.96 standard errors of a share of one half, the widest there is, times the root of the count."""
 
 _ROW, _TOP, _LEFT, _WIDE = 34, 46, 210, 420
 
@@ -15,34 +18,36 @@ def generated_section(found: Sequence[Quality], seeds: Sequence[int]) -> str:
     """Return the comparison of methods as markdown."""
     named = ", ".join(map(str, seeds))
     rows = [
-        f"| {q.method} | {q.found_14:.3f} | {q.found_28:.3f} | {q.ramps_28:.3f} | "
-        f"{q.sparse_28:.3f} | {_days(q.median_days)} | {q.christmas:.1f} |"
+        f"| {q.method} | {q.found_14:.3f} | {q.found_28:.3f} | {q.steps_14:.3f} | "
+        f"{q.steps_28:.3f} | {q.ramps_28:.3f} | {q.sparse_28:.3f} | {_days(q.median_days)} | "
+        f"{q.christmas:.1f} |"
         for q in found
     ]
     return "\n".join(
         [
             (
-                f"Seeds {named}. Every method is set to one false alarm per account-year; "
-                "drops are of 50 to 90 %."
+                f"Seeds {named}; {found[0].drops} drops of 50 to 100 %. Every method is set to one "
+                "false alarm per account-year. A share of all drops is within "
+                f"{_HALF_WIDTH / found[0].drops ** 0.5:.3f} of the truth (95 %)."
             ),
             "",
             (
-                "| method | found in 14 days | in 28 | ramps, 28 | sparse, 28 | median days "
-                "| alarms a year around Christmas |"
+                "| method | found in 14 days | in 28 | steps, 14 | steps, 28 | ramps, 28 "
+                "| sparse, 28 | median days | alarms a year around Christmas |"
             ),
-            "|---|---|---|---|---|---|---|",
+            "|---|---|---|---|---|---|---|---|---|",
             *rows,
         ]
     )
 
 
-def real_section(found: Sequence[Found], kept: Sequence[Kept], seed: int) -> str:
+def real_section(found: Sequence[Found], kept: Sequence[Kept], seeds: Sequence[int]) -> str:
     """Return what was measured on real counts as markdown."""
     drops = [
-        f"| {f.a_week:g} | {f.drops} | {f.account_years:.0f} | {f.found_14:.2f} | "
-        f"{f.found_28:.2f} | {_days(f.median_days)} |"
+        f"| {people(f.pooling)} | {f.pooling.a_week:g} | {f.alarms_a_year:g} | {f.p_star:.2f} | "
+        f"{f.drops} | {f.windows} | {f.found_14:.2f} | {f.found_28:.2f} | "
+        f"{f.low_28:.2f} to {f.high_28:.2f} | {_days(f.median_days)} |"
         for f in found
-        if f.drops
     ]
     budget = [
         f"| {k.band} | {k.p_star:.3f}{'' if k.is_calibrated else ' (start value)'} | "
@@ -53,12 +58,15 @@ def real_section(found: Sequence[Found], kept: Sequence[Kept], seed: int) -> str
     return "\n".join(
         [
             (
-                f"Seed {seed}. Drops of 70 % planted in real counts, by own calibration to one "
-                "alarm per account-year:"
+                f"Seeds {', '.join(map(str, seeds))}. Drops of 70 % planted in real counts, by own "
+                "calibration to a number of alarms per account-year:"
             ),
             "",
-            "| events a week | drops | account-years | found in 14 days | in 28 | median days |",
-            "|---|---|---|---|---|---|",
+            (
+                "| people | events a week | alarms a year | p* | drops | windows "
+                "| found in 14 days | in 28 | 95 % interval | median days |"
+            ),
+            "|---|---|---|---|---|---|---|---|---|---|",
             *drops,
             "",
             (
@@ -74,6 +82,11 @@ def real_section(found: Sequence[Found], kept: Sequence[Kept], seed: int) -> str
             *budget,
         ]
     )
+
+
+def people(pooling: Pooling) -> str:
+    """Return who is pooled, in words."""
+    return "active throughout" if pooling.only_active else "everybody"
 
 
 def replace_section(document: Path, name: str, text: str) -> None:
@@ -114,8 +127,12 @@ def _bars(quality: Quality, number: int) -> str:
 
 
 def as_json(**parts: Sequence[Quality] | Sequence[Found] | Sequence[Kept]) -> dict[str, Any]:
-    """Return the figures for machines."""
-    return {name: [asdict(one) for one in part] for name, part in parts.items()}
+    """Return the figures for machines; what was never found in most cases has no median days."""
+    return {name: [_finite(asdict(one)) for one in part] for name, part in parts.items()}
+
+
+def _finite(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if one == float("inf") else one for name, one in figures.items()}
 
 
 def _days(days: float) -> str:

@@ -13,7 +13,7 @@ from tenure.evaluation import report
 from tenure.evaluation.comparison import Quality, alarms_of, days_to_find, threshold_for
 from tenure.evaluation.generator import DAYS, Drop, Usage, generate
 from tenure.evaluation.methods import judge
-from tenure.evaluation.real_counts import find_drops, keep_budget, read_counts
+from tenure.evaluation.real_counts import Pooling, find_drops, keep_budget, read_counts
 
 
 def small(*, dip: bool) -> Usage:
@@ -71,12 +71,27 @@ def test_the_detector_is_the_products_own() -> None:
 def test_real_counts_are_read_pooled_and_measured(tmp_path: Path) -> None:
     counts = read_counts(people(tmp_path / "counts.csv"))
     assert counts.table.shape[0] == 12
-    found = find_drops(counts, 36.0, 1)
-    assert found == find_drops(counts, 36.0, 1)
-    assert found.drops > 0
-    assert 0 <= found.found_14 <= found.found_28 <= 1
+    found = find_drops(counts, Pooling(36.0), [1, 2])
+    assert found == find_drops(counts, Pooling(36.0), [1, 2])
+    assert [one.alarms_a_year for one in found] == [1, 2, 4]
+    assert [one.p_star for one in found] == sorted((one.p_star for one in found), reverse=True)
+    for one in found:
+        assert one.drops > 0
+        assert 0 <= one.found_14 <= one.found_28 <= 1
+        assert one.low_28 <= one.found_28 <= one.high_28
     kept = keep_budget(counts, load_profile().drop, 1)
     assert all(k.chosen_rate <= k.budget for k in kept if k.is_calibrated)
+
+
+def test_who_left_during_the_window_is_pooled_only_with_everybody(tmp_path: Path) -> None:
+    counts = read_counts(people(tmp_path / "counts.csv"))
+    counts.table[:8, 250:] = 0
+    (active, *_), (everybody, *_) = (
+        find_drops(counts, Pooling(12.0, only_active=only), [1]) for only in (True, False)
+    )
+    assert active.drops < everybody.drops
+    counts.table[:, 250:] = 0
+    assert find_drops(counts, Pooling(12.0), [1]) == []
 
 
 def test_a_file_without_the_columns_is_refused_with_advice(tmp_path: Path) -> None:
@@ -88,7 +103,7 @@ def test_a_file_without_the_columns_is_refused_with_advice(tmp_path: Path) -> No
 
 
 def test_a_document_gets_the_table_between_its_markers(tmp_path: Path) -> None:
-    quality = Quality("GPR", 0.7, 0.9, 0.8, 0.8, 9.0, 1.0, 2.0)
+    quality = Quality("GPR", 0.7, 0.9, 0.8, 0.9, 0.8, 0.8, np.inf, 1.0, 2.0, 100)
     document = tmp_path / "page.md"
     document.write_text(
         "before\n<!-- evaluation x: begin -->\nold\n<!-- evaluation x: end -->\nafter\n"
@@ -100,6 +115,8 @@ def test_a_document_gets_the_table_between_its_markers(tmp_path: Path) -> None:
     assert text.startswith("before")
     assert text.endswith("after\n")
     assert report.chart([quality]).count("<rect") == 3
-    json.dumps(report.as_json(methods=[quality]))
+    # Infinity is no JSON.
+    (shown,) = json.loads(json.dumps(report.as_json(methods=[quality]), allow_nan=False))["methods"]
+    assert shown["median_days"] is None
     with pytest.raises(ValueError, match="has no lines"):
         report.replace_section(document, "y", "")

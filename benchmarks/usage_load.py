@@ -22,8 +22,14 @@ _NAMES = ("report.exported", "page.viewed", "document.edited", "search.run")
 _HEADERS = (("content-type", b"application/cloudevents-batch+json"),)
 
 
-async def send(bootstrap: str, rate: float, seconds: float, accounts: int) -> dict[str, float]:
-    """Send at a rate for some seconds; return what was sent and how late the sender was."""
+_ACCOUNTS = 1_000
+
+
+async def send(bootstrap: str, rate: float, seconds: float, prefix: str) -> dict[str, float]:
+    """Send at a rate for some seconds; return what was sent and how late the sender was.
+
+    Ids and accounts begin with a prefix of the run's own.
+    """
     producer = Producer(bootstrap)
     rng = random.Random(5)
     started, sent, late, refused = time.monotonic(), 0, 0.0, 0
@@ -33,7 +39,7 @@ async def send(bootstrap: str, rate: float, seconds: float, accounts: int) -> di
             due = int(now * rate / _PACKED) - sent
             if due > 0:
                 late = max(late, now - (sent + 1) * _PACKED / rate)
-                records = [_record(rng, accounts, sent + n) for n in range(due)]
+                records = [_record(rng, prefix, sent + n) for n in range(due)]
                 sent += due
                 pending.add(asyncio.create_task(producer.send_all(records)))  # type: ignore[arg-type]
             pending = {task for task in pending if not task.done() or _keep(task)}
@@ -50,12 +56,12 @@ def _keep(task: "asyncio.Task[list[object]]") -> bool:
     return any(answer is not None for answer in task.result())
 
 
-def _record(rng: random.Random, accounts: int, number: int) -> Message:
-    account = f"load-{rng.randrange(accounts):05}"
+def _record(rng: random.Random, prefix: str, number: int) -> Message:
+    account = f"{prefix}-{rng.randrange(_ACCOUNTS):05}"
     time_ = (datetime.now(UTC) - timedelta(milliseconds=500)).isoformat(timespec="milliseconds")
     moment = time_.replace("+00:00", "Z")
     events = ",".join(
-        f'{{"specversion":"1.0","id":"load-{number:07}-{n:02}","source":"/bench/load",'
+        f'{{"specversion":"1.0","id":"{prefix}-{number:07}-{n:02}","source":"/bench/load",'
         f'"type":"{_NAMES[n % 4]}","subject":"{account}","time":"{moment}",'
         f'"data":{{"user_id":"user-{n % 7}","properties":{{"plan":"team","ms":{n}}}}}}}'
         for n in range(_PACKED)
@@ -64,5 +70,5 @@ def _record(rng: random.Random, accounts: int, number: int) -> Message:
 
 
 if __name__ == "__main__":
-    found = uvloop.run(send(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))
+    found = uvloop.run(send(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

@@ -22,6 +22,7 @@ SERVICE = Service(
             topic=USAGE_TOPIC,
             max_records=5_000,
             fetch_bytes=1024 * 1024,
+            is_bulk=True,
             handler=lambda database: Windows(
                 UsageStream(
                     database,

@@ -5,10 +5,12 @@ outbox rows just before the commit, under a lock per account, so that the order 
 events is the order of its commits.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import RowMapping, text
@@ -106,14 +108,14 @@ class Database:
         self.engine = engine
         self.service = service
         self.clock = clock
-        self._after_emit: list[Callable[[], None]] = []
-        self._on_wake: list[Callable[[], None]] = []
+        self._after_emit: list[Callable[[], object]] = []
+        self._on_wake: list[Callable[[], object]] = []
 
-    def after_emit(self, callback: Callable[[], None]) -> None:
+    def after_emit(self, callback: Callable[[], object]) -> None:
         """Call back after each commit that left events in the outbox."""
         self._after_emit.append(callback)
 
-    def on_wake(self, callback: Callable[[], None]) -> None:
+    def on_wake(self, callback: Callable[[], object]) -> None:
         """Call back after each commit of a transaction that called `Transaction.wake`."""
         self._on_wake.append(callback)
 
@@ -126,9 +128,22 @@ class Database:
             await outbox.save(connection, tx.emitted)
             reach("transaction.before_commit")
         reach("transaction.after_commit")
+        self.call_back(has_emitted=bool(tx.emitted), leaves_work=tx.leaves_work)
+
+    def tell(self, other: "Database") -> None:
+        """Let another one, of the event loop that runs here, call back for commits of this one.
+
+        This one may then belong to a loop in another thread.
+        """
+        soon = asyncio.get_running_loop().call_soon_threadsafe
+        self.after_emit(lambda: soon(partial(other.call_back, has_emitted=True)))
+        self.on_wake(lambda: soon(partial(other.call_back, leaves_work=True)))
+
+    def call_back(self, *, has_emitted: bool = False, leaves_work: bool = False) -> None:
+        """Call those who wait for what a commit left behind."""
         for callback in [
-            *(self._after_emit if tx.emitted else ()),
-            *(self._on_wake if tx.leaves_work else ()),
+            *(self._after_emit if has_emitted else ()),
+            *(self._on_wake if leaves_work else ()),
         ]:
             callback()
 

@@ -43,7 +43,7 @@ JOB_FAILURES = Counter("tenure_job_failures_total", "Runs of a job that failed",
 DELIVERIES = Counter(
     "tenure_deliveries_total", "Attempts to deliver a notification", ["channel", "outcome"]
 )
-LOOP_LAG = Gauge("tenure_event_loop_lag_seconds", "How late the event loop woke up")
+LOOP_LAG = Gauge("tenure_event_loop_lag_seconds", "How late an event loop woke up", ["loop"])
 SIGNAL_WEBHOOKS = Counter(
     "tenure_signal_webhooks_total", "Signals from webhooks of other systems", ["mapping", "outcome"]
 )

@@ -1,19 +1,16 @@
 """A service: its three doors in one process.
 
-HTTP, events and time share one database engine. Everything that runs in the background is crash
-only: a worker that fails in a way it did not expect ends the process, and a supervisor starts it
-again from what Postgres knows.
+HTTP, events and time are served by one event loop, or by two where there is bulk to work off.
 """
 
 import asyncio
-import os
-import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
 
@@ -30,27 +27,29 @@ from shared.db.jobs import Job, forget_old_rows, run_job
 from shared.db.transaction import Database
 from shared.kernel.clock import Clock, SystemClock
 from shared.observability.logging import configure_logging, get_logger
-from shared.observability.metrics import LOOP_LAG
 from shared.observability.tracing import configure_tracing
 from shared.web.app import build_app
+from shared.web.crew import BackLoop, Crew, Work
 from shared.web.settings import ServiceSettings
 
 log = get_logger(__name__)
 
-_LOOP_PROBE = 0.5
-_DRAIN_SECONDS = 15
 _NAMED_FROM = 10.0
 _FORGET = Job("forget_old_rows", timedelta(hours=1), forget_old_rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A topic that a service reads by a road of its own, beside its listeners."""
+    """A topic that a service reads by a road of its own, beside its listeners.
+
+    Bulk comes in long strokes: it is read apart from requests and single events.
+    """
 
     topic: str
     max_records: int
     fetch_bytes: int
     handler: Callable[[Database], Handler | Windows[Any]]
+    is_bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,111 +64,132 @@ class Service:
     streams: Sequence[Stream] = ()
 
 
-class _Process:
-    """The parts of one running service."""
+class _Half:
+    """What works on one event loop: consumers and jobs, with connections of their own."""
 
-    def __init__(self, service: Service, settings: ServiceSettings, clock: Clock) -> None:
-        self.service = service
-        self.clock = clock
-        self.has_workers = settings.workers
-        engine = create_engine(settings.database_url, schema=service.name)
-        self.database = Database(engine, service=service.name, clock=clock)
-        self.producer = Producer(
-            settings.kafka_bootstrap, max_unacknowledged=settings.max_unacknowledged_bytes
-        )
+    def __init__(
+        self, database: Database, settings: ServiceSettings, jobs: Sequence[Job] = ()
+    ) -> None:
+        self.database = database
         self.cluster = Cluster(settings.kafka_bootstrap)
-        self.relay = Relay(self.database, self.producer, self.cluster)
-        self.consumers = list(self._make_consumers(service, settings))
-        self.stop = asyncio.Event()
+        self.consumers: list[Consumer] = []
+        self._jobs = jobs
+        self._settings = settings
 
-    def _make_consumers(self, service: Service, settings: ServiceSettings) -> Sequence[Consumer]:
-        handlers: list[tuple[Subscription, Handler | Windows[Any]]] = []
-        member = _member(service, settings)
-        if service.listeners:
-            subscription = Subscription(
-                f"tenure.{service.name}",
-                topics_of(service.listeners),
-                member,
-                session_seconds=settings.kafka_session_seconds,
-            )
-            handlers.append((subscription, Dispatcher(self.database, service.listeners)))
-        for stream in service.streams:
-            subscription = Subscription(
-                f"tenure.{service.name}.{stream.topic.rpartition('.')[2]}",
-                [stream.topic],
-                member,
-                max_records=stream.max_records,
-                fetch_bytes=stream.fetch_bytes,
-                session_seconds=settings.kafka_session_seconds,
-            )
-            handlers.append((subscription, stream.handler(self.database)))
-        return [
+    def consume(self, subscription: Subscription, handler: Handler | Windows[Any]) -> None:
+        """Feed a handler here."""
+        self.consumers.append(
             Consumer(
                 subscription,
                 handler,
-                bootstrap=settings.kafka_bootstrap,
+                bootstrap=self._settings.kafka_bootstrap,
                 database=self.database,
                 cluster=self.cluster,
             )
-            for subscription, handler in handlers
-        ]
+        )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        workers = self._start_workers() if self.has_workers else []
-        try:
-            yield
-        finally:
-            await self._drain(workers)
-
-    def _start_workers(self) -> list[asyncio.Task[None]]:
+    def works(self) -> list[tuple[str, Work]]:
+        """Return what the workers of this half do."""
         return [
-            self._work("relay", self.relay.run(self.stop)),
-            self._work("loop_lag", _watch_loop(self.stop)),
-            *(self._work("consumer", consumer.run(self.stop)) for consumer in self.consumers),
-            *(
-                self._work(job.name, run_job(job, self.database, self.stop))
-                for job in (*self.service.jobs, _FORGET)
-            ),
+            *(("consumer", consumer.run) for consumer in self.consumers),
+            *((job.name, partial(run_job, job, self.database)) for job in self._jobs),
         ]
 
-    def _work(self, name: str, work: Awaitable[None]) -> asyncio.Task[None]:
-        return asyncio.create_task(self._or_die(name, work), name=name)
-
-    async def _or_die(self, name: str, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception:
-            log.exception("worker_failed", worker=name)
-        except asyncio.CancelledError:
-            if self.stop.is_set():
-                raise
-            # A library that cancels our task must not leave a service that looks alive.
-            log.exception("worker_cancelled", worker=name)
-        if not self.stop.is_set():
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    async def _drain(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Let what is under way end; whatever does not is rolled back and done again later."""
-        self.stop.set()
-        late = (await asyncio.wait(workers, timeout=_DRAIN_SECONDS))[1] if workers else set()
-        for worker in late:
-            log.warning("worker_cut_off", worker=worker.get_name())
-            worker.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        await self.producer.stop()
+    async def close(self) -> None:
+        """Close the connections."""
         await self.cluster.close()
         await self.database.close()
 
+
+class _Process:
+    """The parts of one running service.
+
+    A service with bulk streams has two halves, each on an event loop of its own: in front the
+    API, the relay and what hears events one by one; in the back bulk streams and jobs.
+    """
+
+    def __init__(self, service: Service, settings: ServiceSettings, clock: Clock) -> None:
+        self.service, self.settings, self.clock = service, settings, clock
+        self.has_workers = settings.workers
+        jobs = (*service.jobs, _FORGET)
+        has_bulk = any(stream.is_bulk for stream in service.streams)
+        self.front = _Half(self._database(), settings, () if has_bulk else jobs)
+        self.back = _Half(self._database(), settings, jobs) if has_bulk else None
+        self._add_consumers()
+        self.producer = Producer(
+            settings.kafka_bootstrap, max_unacknowledged=settings.max_unacknowledged_bytes
+        )
+        self.relay = Relay(self.front.database, self.producer, self.front.cluster)
+
+    @property
+    def database(self) -> Database:
+        """The database of requests."""
+        return self.front.database
+
+    def _database(self) -> Database:
+        engine = create_engine(self.settings.database_url, schema=self.service.name)
+        return Database(engine, service=self.service.name, clock=self.clock)
+
+    def _add_consumers(self) -> None:
+        service, group = self.service, f"tenure.{self.service.name}"
+        if service.listeners:
+            subscription = self._subscription(group, topics_of(service.listeners))
+            self.front.consume(subscription, Dispatcher(self.database, service.listeners))
+        for stream in service.streams:
+            half = self.back if self.back is not None and stream.is_bulk else self.front
+            subscription = replace(
+                self._subscription(f"{group}.{stream.topic.rpartition('.')[2]}", [stream.topic]),
+                max_records=stream.max_records,
+                fetch_bytes=stream.fetch_bytes,
+            )
+            half.consume(subscription, stream.handler(half.database))
+
+    def _subscription(self, group: str, topics: Sequence[str]) -> Subscription:
+        return Subscription(
+            group,
+            topics,
+            _member(self.service, self.settings),
+            session_seconds=self.settings.kafka_session_seconds,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the workers, if this replica has any, for as long as the block lasts."""
+        front = Crew("front", ("relay", self.relay.run), *self.front.works())
+        back = BackLoop(self._live_in_back)
+        if self.has_workers:
+            front.start()
+            if self.back is not None:
+                self.back.database.tell(self.front.database)
+                back.start()
+        try:
+            yield
+        finally:
+            await asyncio.gather(front.drain(), back.stop())
+            await self.producer.stop()
+            await self.front.close()
+
+    async def _live_in_back(self, stop: asyncio.Event) -> None:
+        half = cast("_Half", self.back)
+        crew = Crew("back", *half.works())
+        crew.start()
+        await stop.wait()
+        await crew.drain()
+        await half.close()
+
     async def check_database(self) -> str | None:
+        """Say what is missing in the database."""
         async with self.database.transaction() as tx:
             found = await tx.fetch_value("SELECT to_regclass('outbox')::text")
         return None if found else "the schema is not migrated: run `tenure migrate`"
 
     async def check_events(self) -> str | None:
+        """Say what is missing before events are heard."""
         if not self.has_workers:
             return None
-        waiting = [consumer for consumer in self.consumers if not consumer.is_assigned]
+        halves = [self.front, *([self.back] if self.back else [])]
+        consumers = [consumer for half in halves for consumer in half.consumers]
+        waiting = [consumer for consumer in consumers if not consumer.is_assigned]
         return "waiting for the broker to assign partitions" if waiting else None
 
 
@@ -209,12 +229,3 @@ def build_service(
         lifespan=lifespan,
         readiness={"database": process.check_database, "events": process.check_events},
     )
-
-
-async def _watch_loop(stop: asyncio.Event) -> None:
-    """Measure how late the event loop wakes up: above 100 ms, something blocks it."""
-    loop = asyncio.get_running_loop()
-    while not stop.is_set():
-        due = loop.time() + _LOOP_PROBE
-        await asyncio.sleep(_LOOP_PROBE)
-        LOOP_LAG.set(max(0.0, loop.time() - due))

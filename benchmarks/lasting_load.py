@@ -1,0 +1,78 @@
+"""A lasting load of usage, and the highest rate at which health keeps up with one."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+
+from benchmarks.database import Reader
+from benchmarks.ground import Ground
+from benchmarks.options import Options
+from benchmarks.progress import wait_for
+from tenure.stack.processes import ManagedProcess
+
+_KEPT_UP_SECONDS = 1.0
+"""What may be left when a load ends. A lag that grows by a fiftieth leaves more after a minute."""
+_STEP = 0.87
+_LOWEST = 0.25
+_SETTLED_WITHIN = 120.0
+
+
+@dataclass
+class Load:
+    """A load under way, or over: then ``sent`` says what, and ``left_seconds`` what was left."""
+
+    sent: Mapping[str, float] = field(default_factory=dict)
+    left_seconds: float = 0.0
+
+
+@contextmanager
+def lasting(
+    ground: Ground, reader: Reader, rate: float, seconds: float, prefix: str
+) -> Iterator[Load]:
+    """Send usage at a rate while the block runs; end when it is sent and has been counted."""
+    before = positions(reader)
+    command = [sys.executable, "-m", "benchmarks.usage_load", ground.bootstrap]
+    load = Load()
+    with ground.running("load", [*command, str(rate), str(seconds), prefix]) as process:
+        yield load
+        load.sent = _result(process, within=seconds + 30)
+    over = time.monotonic()
+    end = before + int(load.sent["records"])
+    done = wait_for(lambda: positions(reader), end, within=_SETTLED_WITHIN, is_alive=lambda: True)
+    load.left_seconds = max(0.0, done - over)
+
+
+def highest_sustained(
+    options: Options, ground: Ground, reader: Reader, start: float
+) -> tuple[float, list[dict[str, float]]]:
+    """Return the highest rate at which no lag grew, in events per second, and all trials.
+
+    Begins with a rate that is surely too high, and goes down by an eighth at a time.
+    """
+    seconds = 20.0 if options.quick else 60.0
+    rate, trials = start, list[dict[str, float]]()
+    while True:
+        options.say(f"P2 is {rate:,.0f} events/s sustained for {seconds:.0f} s?")
+        with lasting(ground, reader, rate, seconds, f"trial{len(trials)}") as load:
+            pass
+        trials.append({"rate": round(rate), "left_seconds": round(load.left_seconds, 2)})
+        if load.left_seconds <= _KEPT_UP_SECONDS or rate < start * _LOWEST:
+            return rate, trials
+        rate *= _STEP
+
+
+def positions(reader: Reader) -> int:
+    """Return how many records of usage health has moved past."""
+    sql = "SELECT coalesce(sum(next_offset), 0)::bigint FROM health.positions "
+    return int(reader.value(sql + "WHERE consumer_group = 'tenure.health.usage'"))
+
+
+def _result(process: ManagedProcess, within: float) -> Mapping[str, float]:
+    process.wait(within)
+    line = process.spec.log.read_bytes().strip().rpartition(b"\n")[2]
+    found: Mapping[str, float] = msgspec.json.decode(line)
+    return found

@@ -12,7 +12,7 @@ from shared.bus.batches import Batch, Record
 from shared.bus.listeners import Listener
 from shared.bus.retry import Backoff, GiveUp
 from shared.contracts.event import Event, Fact, MalformedEvent
-from shared.contracts.registry import fact_of
+from shared.contracts.registry import BY_TYPE, fact_of
 from shared.db import dead_letters, inbox
 from shared.db.errors import is_unavailable
 from shared.db.transaction import Database, Transaction
@@ -37,35 +37,54 @@ class Dispatcher:
         self._by_fact: dict[type[Fact], list[Listener]] = {}
         for listener in listeners:
             self._by_fact.setdefault(listener.fact, []).append(listener)
+        self._heard = {fact.event_type for fact in self._by_fact}
 
     async def handle(self, batches: Sequence[Batch], group: str) -> None:
-        """Process the records of each partition in order, one transaction an event."""
-        for batch in batches:
-            await self._handle_partition(batch, group)
+        """Process the records of each partition in order, one transaction an event.
 
-    async def _handle_partition(self, batch: Batch, group: str) -> None:
+        Positions move past events that nobody here listens to last, all in one step.
+        """
+        reached = [await self._handle_partition(batch, group) for batch in batches]
+        await self._pass_over(batches, reached, group)
+
+    async def _handle_partition(self, batch: Batch, group: str) -> int:
+        """Return where the position is then: past the last event that was listened to."""
         expected = batch.expected
         for record in batch.records:
             move = Move(group, batch.topic, batch.partition, expected, record.offset + 1)
             if await self._handle_record(record, move):
                 expected = move.next
-        if expected != batch.next_offset:
-            rest = Move(group, batch.topic, batch.partition, expected, batch.next_offset)
-            async with self._database.transaction() as tx:
-                await rest.make(tx)
+        return expected
+
+    async def _pass_over(
+        self, batches: Sequence[Batch], reached: Sequence[int], group: str
+    ) -> None:
+        steps: dict[str, dict[int, tuple[int, int]]] = {}
+        for batch, expected in zip(batches, reached, strict=True):
+            if expected != batch.next_offset:
+                steps.setdefault(batch.topic, {})[batch.partition] = (expected, batch.next_offset)
+        if not steps:
+            return
+        async with self._database.transaction() as tx:
+            for topic in sorted(steps):
+                await inbox.advance(tx, group, topic, steps[topic])
 
     async def _handle_record(self, record: Record, move: "Move") -> bool:
         """Return whether the position was moved past the record."""
+        headers = headers_of(record)
+        if (named := headers.get("event_type")) and named not in self._heard:
+            _count_passed_over(named)
+            return False
         try:
-            event = Event.from_record(record.value, headers_of(record))
-            fact = fact_of(event)
+            event = Event.from_record(record.value, headers)
+            fact = fact_of(event) if event.type in self._heard else None
         except MalformedEvent as error:
             await self._set_aside(record, move, GiveUp(error.code(), error.detail))
             return True
-        listeners = self._by_fact.get(type(fact), []) if fact else []
-        if fact is None or not listeners:
-            _count_passed_over(event, fact)
+        if fact is None:
+            _count_passed_over(event.type)
             return False
+        listeners = self._by_fact[type(fact)]
         with span(f"hear {event.type}", event.traceparent), HANDLING.time():
             outcome = await self._with_retry(event, fact, listeners, move)
         if outcome is not None:
@@ -132,9 +151,9 @@ class Move:
         await inbox.advance(tx, self.group, self.topic, step)
 
 
-def _count_passed_over(event: Event, fact: Fact | None) -> None:
+def _count_passed_over(event_type: str) -> None:
     """Count an event nobody listens to; a type we do not know has no label of its own."""
-    labels = (event.type, "ignored") if fact else ("other", "unknown")
+    labels = (event_type, "ignored") if event_type in BY_TYPE else ("other", "unknown")
     EVENTS_HANDLED.labels(*labels).inc()
 
 

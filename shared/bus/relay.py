@@ -89,24 +89,28 @@ class Relay:
         self._kicked.clear()
         rows = await outbox.unpublished(connection, _BATCH)
         OUTBOX_UNPUBLISHED.set(len(rows))
-        for wave in _waves(rows):
-            await self._publish_wave(connection, wave)
-        return len(rows)
-
-    async def _publish_wave(self, connection: Connection, wave: list[Row]) -> None:
-        answers = await self._producer.send_all([_message(row) for row in wave])
-        reach("relay.sent")
-        failed = [
-            (row, error) for row, error in zip(wave, answers, strict=True) if error is not None
-        ]
-        refused = {row["seq"] for row, _ in failed}
-        sent = [row["seq"] for row in wave if row["seq"] not in refused]
+        sent, failed = await self._send(rows)
         await outbox.mark_published(connection, sent)
         reach("relay.marked")
         RELAY_PUBLISHED.inc(len(sent))
         if failed:
-            await outbox.mark_failed(connection, sorted(refused), failed[0][1].detail)
-            raise failed[0][1]
+            error = next(iter(failed.values()))
+            await outbox.mark_failed(connection, sorted(failed), error.detail)
+            raise error
+        return len(rows)
+
+    async def _send(self, rows: Sequence[Row]) -> tuple[list[int], dict[int, Refusal]]:
+        """Send rows wave after wave, up to one with failures; return what was sent, and those."""
+        sent: list[int] = []
+        for wave in _waves(rows):
+            answers = await self._producer.send_all([_message(row) for row in wave])
+            reach("relay.sent")
+            outcome = zip(wave, answers, strict=True)
+            failed = {row["seq"]: error for row, error in outcome if error is not None}
+            sent += [row["seq"] for row in wave if row["seq"] not in failed]
+            if failed:
+                return sent, failed
+        return sent, {}
 
     async def _check_cluster(self, connection: Connection) -> None:
         """Publish everything that is kept again when the broker is not the one it was."""

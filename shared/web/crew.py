@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from shared.observability.logging import get_logger
 from shared.observability.metrics import LOOP_LAG
@@ -88,7 +89,7 @@ class BackLoop:
         if self._thread is None:
             return
         await asyncio.to_thread(self._began.wait)
-        if self._thread.is_alive():
+        with suppress(RuntimeError):  # the loop is closed: its life ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
         await asyncio.to_thread(self._thread.join)
 

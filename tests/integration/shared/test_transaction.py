@@ -1,5 +1,7 @@
 """Facts leave by the outbox, in the transaction of their effect."""
 
+import asyncio
+import threading
 from contextlib import suppress
 
 import pytest
@@ -65,3 +67,22 @@ async def test_nobody_is_woken_for_nothing(open_database: OpenDatabase) -> None:
             tx.wake()
             raise RuntimeError
     assert woken == []
+
+
+async def test_a_commit_of_another_event_loop_is_told_here(open_database: OpenDatabase) -> None:
+    here, there = await open_database("onboarding"), await open_database("onboarding")
+    heard: list[tuple[str, int]] = []
+    told = asyncio.Event()
+    here.after_emit(lambda: heard.append(("emitted", threading.get_ident())))
+    here.on_wake(lambda: (heard.append(("woken", threading.get_ident())), told.set()))
+    there.tell(here)
+
+    async def commit() -> None:
+        async with there.transaction() as tx:
+            tx.emit(FACT)
+            tx.wake()
+        await there.close()
+
+    await asyncio.to_thread(asyncio.run, commit())
+    await told.wait()
+    assert heard == [("emitted", threading.get_ident()), ("woken", threading.get_ident())]

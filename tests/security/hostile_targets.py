@@ -99,7 +99,7 @@ async def _onboarding(target: Target, _database: Database) -> dict[str, str]:
     kim = {"name": "Kim", "email": "kim@acme.example", "role": "user"}
     contact = await target.call("POST", f"{ACME}/contacts", kim)
     plan = await target.call("GET", f"{ACME}/onboarding")
-    return {"contact_id": contact["id"], "role": "csm", "key": plan["milestones"][0]["key"]}
+    return {"contact_id": contact["contact_id"], "role": "csm", "key": plan["milestones"][0]["key"]}
 
 
 async def _health(target: Target, _database: Database) -> dict[str, str]:

@@ -19,6 +19,7 @@ from shared.observability.logging import get_logger
 MEDIA_TYPE = "application/problem+json"
 _BASE = "https://tenure.io/problems/"
 RETRY_SECONDS = 2
+_LONGEST_TEXT = 2_000
 _log = get_logger(__name__)
 
 _CODES = {
@@ -86,20 +87,26 @@ def problem(
 ) -> JSONResponse:
     """Return problem details as a response.
 
-    ``extra`` members are added; of the standard ones they can only replace ``title``.
+    ``extra`` members are added; of the standard ones they can only replace ``title``. Texts are
+    cut: they may quote what was sent, and a large request must not make a larger answer.
     """
+    detail = _cut(detail)
     body = {
         "title": HTTPStatus(status).phrase,
         **jsonable_encoder(dict(extra or {})),
         "type": type_of(code),
         "status": status,
         "detail": detail,
-        "instance": request.url.path,
+        "instance": _cut(request.url.path),
         "code": code,
         "message": detail,
         "request_id": getattr(request.state, "request_id", ""),
     }
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
 
 def refused(request: Request, refusal: Refusal) -> JSONResponse:

@@ -1,7 +1,7 @@
 """Back-tests: asked for, watched while they run, and read."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.health.domain.backtest.plan import Plan, PlanInvalid
 from services.health.domain.backtest.tables import RowsInvalid
+from services.health.domain.profile.parsing import LATEST_VERSION
 from services.health.domain.profile.profile import Profile
 from services.health.storage import backtests
 from services.health.usecases.backtest_report import render_report
@@ -31,6 +32,7 @@ from shared.auth.principal import Principal
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import NotFound
 from shared.web.deps import Tx, authorize
+from shared.web.fields import Day, Number, Whole
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
@@ -50,14 +52,14 @@ class PlanSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    horizon_days: int = Field(default=300, ge=1, le=1100, description="How far ahead to look.")
-    min_lead_days: int = Field(default=30, ge=1, description="And how near at the least.")
-    budget: float = Field(default=0.2, gt=0, lt=1, description="Share of accounts flagged.")
-    every_days: int | None = Field(default=None, ge=1, le=92, description="Default: monthly.")
-    since: date | None = None
-    until: date | None = None
-    test_from: date | None = Field(default=None, description="Default: chosen by the losses.")
-    seed: int = Field(default=1, ge=0, le=2**31)
+    horizon_days: Whole = Field(default=300, ge=1, le=1100, description="How far ahead to look.")
+    min_lead_days: Whole = Field(default=30, ge=1, description="And how near at the least.")
+    budget: Number = Field(default=0.2, gt=0, lt=1, description="Share of accounts flagged.")
+    every_days: Whole | None = Field(default=None, ge=1, le=92, description="Default: monthly.")
+    since: Day | None = None
+    until: Day | None = None
+    test_from: Day | None = Field(default=None, description="Default: chosen by the losses.")
+    seed: Whole = Field(default=1, ge=0, le=2**31)
 
     def plan(self) -> Plan:
         """Return the plan. Raises `PlanInvalid`."""
@@ -73,7 +75,9 @@ class NewBacktest(BaseModel):
     )
 
     profile: str = Field(min_length=1, max_length=60)
-    version: int | None = Field(default=None, ge=1, description="Default: the one in force.")
+    version: Whole | None = Field(
+        default=None, ge=1, le=LATEST_VERSION, description="Default: the one in force."
+    )
     outcomes: (
         Literal["recorded"]
         | Annotated[str, Field(max_length=_LARGEST_CSV)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from services.health.api.backtests import PlanSettings, Queued, UnknownProfile, profile_named
 from services.health.domain.backtest.plan import PlanInvalid
@@ -48,7 +48,7 @@ class ModelActivation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    force: bool = False
+    force: StrictBool = False
     reason: str | None = Field(default=None, min_length=3, max_length=500)
 
 

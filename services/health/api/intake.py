@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.health.api.reception import packer_of
 from services.health.storage import aliases, intake
@@ -13,12 +13,14 @@ from services.health.usecases.intake import attribute_events, attribute_user
 from shared.bus.producer import RateLimited, Unavailable
 from shared.db.transaction import Row
 from shared.web.deps import Tx, authorize
+from shared.web.fields import Moment, Whole
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
 
 router = api_router("/api/v1", tags=["intake"])
 _MOST_EVENTS = 1_000
+_RowId = Annotated[Whole, Field(ge=1, lt=2**63)]
 
 
 class RejectionView(BaseModel):
@@ -84,7 +86,7 @@ class Attribution(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_id: str | None = Field(default=None, min_length=1, max_length=256)
-    events: list[int] | None = Field(
+    events: list[_RowId] | None = Field(
         default=None,
         min_length=1,
         max_length=_MOST_EVENTS,
@@ -108,7 +110,7 @@ class Attributed(BaseModel):
 def _wanted(
     source: Annotated[str | None, Query(max_length=256)] = None,
     code: Annotated[str | None, Query(max_length=64)] = None,
-    since: Annotated[AwareDatetime | None, Query()] = None,
+    since: Annotated[Moment | None, Query()] = None,
 ) -> Wanted:
     return Wanted(source, code, since)
 

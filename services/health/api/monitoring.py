@@ -28,6 +28,7 @@ from services.health.usecases.monitoring import (
 from shared.auth.principal import Principal
 from shared.db.transaction import Row
 from shared.web.deps import Tx, authorize
+from shared.web.fields import Day
 from shared.web.openapi import responses
 from shared.web.routing import api_router
 
@@ -88,17 +89,15 @@ class Because(BaseModel):
 class Suspend(Because):
     """From when monitoring is suspended, and until when; both may be left out."""
 
-    from_day: date | None = Field(default=None, description="Default: the last judged day.")
-    until_day: date | None = Field(
-        default=None, description="The last day; default: until resumed."
-    )
+    from_day: Day | None = Field(default=None, description="Default: the last judged day.")
+    until_day: Day | None = Field(default=None, description="The last day; default: until resumed.")
 
 
 class KnownGap(Because):
     """Days, past or future, that say nothing about the account."""
 
-    from_day: date
-    until_day: date = Field(description="The last day, inclusive.")
+    from_day: Day
+    until_day: Day = Field(description="The last day, inclusive.")
 
 
 class Decided(BaseModel):

@@ -15,6 +15,7 @@ from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import set_pulse
 from shared.db.transaction import Row
 from shared.web.deps import Tx
+from shared.web.fields import Number, Whole
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
@@ -27,10 +28,10 @@ class PulseBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rating: Annotated[int, Field(ge=1, le=5)] | None = Field(
+    rating: Annotated[Whole, Field(ge=1, le=5)] | None = Field(
         default=None, description="1 is as good as lost, 5 could not be better."
     )
-    value: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
+    value: Annotated[Number, Field(ge=0, le=100)] | None = Field(
         default=None, description="0 to 100, high is healthy."
     )
     band: Band | None = Field(default=None, description="healthy, watch or at_risk.")

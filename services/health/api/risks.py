@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import Header, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from services.health.api.pulse import PulseBody, pulse_value
 from services.health.api.shapes import Note, Reader, Reason, Writer
@@ -32,6 +32,7 @@ from services.health.usecases.risks import title_of
 from shared.db.transaction import Row, Transaction
 from shared.web.deps import Tx
 from shared.web.etags import PreconditionFailed, check_version, if_match, set_etag
+from shared.web.fields import Moment
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
@@ -105,7 +106,7 @@ class RiskDetail(RiskView):
 class Snooze(Reason):
     """Puts a risk off."""
 
-    until: AwareDatetime = Field(description="When it wakes, at most 180 days from now.")
+    until: Moment = Field(description="When it wakes, at most 180 days from now.")
 
 
 class Disagreement(Reason):

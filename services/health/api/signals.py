@@ -1,10 +1,9 @@
 """Signals: typed observations from outside usage."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.health.api.shapes import AccountId, BodyAccountId, Reader, Reason, Text, Writer
 from services.health.domain.signal.catalogue import SignalValueInvalid
@@ -21,6 +20,7 @@ from shared.auth.principal import Principal
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Invalid, Refusal
 from shared.web.deps import Tx
+from shared.web.fields import Moment, Number
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
@@ -45,12 +45,10 @@ class NewSignal(BaseModel):
     )
 
     type: str = Field(min_length=1, max_length=100, description="A type of the catalogue.")
-    value: Annotated[float, Field(strict=True, allow_inf_nan=False)] | Text | None = Field(
+    value: Number | Text | None = Field(
         default=None, description="A number, or the name of a choice, as the type asks for."
     )
-    observed_at: AwareDatetime | None = Field(
-        default=None, ge=_EARLIEST, description="Default: now."
-    )
+    observed_at: Moment | None = Field(default=None, ge=_EARLIEST, description="Default: now.")
     external_id: Text | None = Field(default=None, min_length=1, max_length=200)
 
 

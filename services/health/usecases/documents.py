@@ -43,8 +43,18 @@ class Document:
         )
 
 
+_DEEPEST = 50
+"""Levels of lists in brackets; the shipped profiles have three."""
+
+
 class _PlainLoader(yaml.SafeLoader):
     """Safe YAML without aliases: a page of them can unfold to more than any memory holds."""
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """Refuse brackets in brackets without end: each costs time for all that are open."""
+        if self.flow_level >= _DEEPEST:
+            raise ProfileInvalid(f"nest no more than {_DEEPEST} brackets in one another")
+        super().fetch_flow_collection_start(token)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse an alias; read everything else as usual."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from services.notifications.api.subscriptions import EventPattern
 from services.notifications.domain.delivery import Arrived
@@ -70,7 +70,7 @@ class EndpointChange(BaseModel):
     url: Url | None = None
     description: Description | None = None
     events: Events | None = None
-    is_enabled: bool | None = None
+    is_enabled: StrictBool | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:

@@ -1,12 +1,11 @@
 """What requests and responses of renewals look like."""
 
-import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.renewals.domain.account import Account
 from services.renewals.domain.contract import DEFAULT_NOTICE_DAYS, Contract, Status
@@ -17,23 +16,13 @@ from services.renewals.domain.save import Save
 from services.renewals.storage import ShownRenewal
 from shared.kernel.ids import ACCOUNT_ID
 from shared.kernel.money import Money
-
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-def _written_as_day(value: Any) -> Any:
-    # Otherwise pydantic takes numbers for seconds since 1970, and nobody means that by a day.
-    if not isinstance(value, (str, date)) or not _ISO_DAY.fullmatch(str(value)):
-        raise ValueError("Write the day as YYYY-MM-DD")
-    return value
-
+from shared.web import fields
 
 AccountId = Annotated[
     str, Path(pattern=f"^{ACCOUNT_ID.pattern}$", examples=["acme"], description="The account.")
 ]
 Day = Annotated[
-    date,
-    BeforeValidator(_written_as_day),
+    fields.Day,
     Field(ge=date(1990, 1, 1), le=date(2199, 12, 31), examples=["2026-12-31"]),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.renewals.domain.account import Account
 from services.renewals.domain.contract import DEFAULT_NOTICE_DAYS, Contract, Status
-from services.renewals.domain.probability import Origin
+from services.renewals.domain.probability import Origin, Reason
 from services.renewals.domain.renewal import OpenStage, Outcome, Stage
 from services.renewals.domain.save import Outcome as SaveOutcome
 from services.renewals.domain.save import Save
@@ -134,14 +134,24 @@ class DecisionOrder(_Request):
 class ReasonShown(BaseModel):
     """A part of a probability. The points of all parts add up to it exactly."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     origin: Origin
     label: str
     effect_points: float = Field(description="Percentage points, one decimal.")
     since: datetime
     risk_id: str | None
     severity: str | None
+
+    @classmethod
+    def of(cls, reason: Reason) -> "ReasonShown":
+        """Return a reason as it is shown."""
+        return cls(
+            origin=reason.origin,
+            label=reason.label,
+            effect_points=float(reason.effect_points),
+            since=reason.since,
+            risk_id=reason.risk_id,
+            severity=reason.severity,
+        )
 
 
 class ForecastShown(BaseModel):
@@ -235,7 +245,7 @@ class RenewalShown(BaseModel):
             ends_on=renewal.ends_on,
             amount=Amount.of(renewal.amount),
             probability=renewal.assessment.probability,
-            reasons=[ReasonShown.model_validate(each) for each in renewal.assessment.reasons],
+            reasons=[ReasonShown.of(each) for each in renewal.assessment.reasons],
             rules=renewal.assessment.rules,
             forecast=ForecastShown.model_validate(forecast, from_attributes=True)
             if forecast

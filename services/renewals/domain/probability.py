@@ -95,7 +95,10 @@ class Assessment:
     @property
     def points(self) -> Decimal:
         """The probability in percentage points, with one decimal: the sum of all effects."""
-        return sum((reason.effect_points for reason in self.reasons), Decimal(0))
+        odds = self.base / (1 - self.base)
+        for risk in self.risks:
+            odds *= risk.odds_factor
+        return _points(odds / (1 + odds)) if self.risks else _points(self.base)
 
     @property
     def probability(self) -> float:

@@ -120,3 +120,16 @@ def test_an_odd_text_sends_its_whole_batch_down_the_ordinary_road() -> None:
     batch = [raw(track()), raw(track(event="a\x7fb"))]
     values, others = take_plain(batch, Reception("shop", NOW, SENT))
     assert (values, list(others)) == ([], [0, 1])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(messages | st.just(track()), max_size=4))
+@example([track(), track(timestamp="2026-02-01T00:00:00Z"), track(messageId="2")])
+@example([track(), track(type="page")])
+def test_a_body_that_is_decoded_at_once_holds_what_its_messages_do(
+    batch: list[dict[str, Any]],
+) -> None:
+    raws = [raw(each) for each in batch]
+    body = b'{"sentAt":null,"batch":[' + b",".join(bytes(each) for each in raws) + b"]}"
+    reception = Reception("shop", NOW, SENT)
+    assert take_plain(raws, reception, body) == take_plain(raws, reception)

@@ -48,7 +48,7 @@ async def receive_batch(request: Request) -> Response:
     body: _Body = decode(raw, _decode_body)
     principal = await writer(request, body.writeKey)
     reception = reception_of(request, principal, body.sentAt)
-    return await receive(request, body.batch, reception, read_message)
+    return await receive(request, body.batch, reception, read_message, raw)
 
 
 async def receive_one(request: Request) -> Response:

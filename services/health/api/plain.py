@@ -6,6 +6,7 @@ is unusual about it sends it down the ordinary road, which knows every rule and 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -69,7 +70,12 @@ class _CloudEvent(msgspec.Struct, gc=False):
     data: _Data
 
 
+class _Batch(msgspec.Struct):
+    batch: list[_Track]
+
+
 _decode = msgspec.json.Decoder(_Track).decode
+_decode_batch = msgspec.json.Decoder(_Batch).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 _is_account_id = lru_cache(maxsize=65_536)(is_account_id)
 _NO_PROPERTIES: Mapping[str, Any] = {}
@@ -79,10 +85,13 @@ _ESCAPE, _NUL = b"\\", b"\\u0000"
 
 
 def take_plain(
-    raws: Sequence[msgspec.Raw], reception: Reception
+    raws: Sequence[msgspec.Raw], reception: Reception, body: bytes | None = None
 ) -> tuple[list[Value], Sequence[int]]:
-    """Return the plain messages, encoded, with their accounts; and the places of all others."""
-    events, others = _read(raws, reception)
+    """Return the plain messages, encoded, with their accounts; and the places of all others.
+
+    ``body`` is the whole batch the messages stand in, if they stand in one.
+    """
+    events, others = _read(raws, _tracks(raws, body), reception)
     if not _are_texts(events):
         return [], range(len(raws))
     # One call for all of them costs half of one call each, and JSON holds no line ends.
@@ -94,29 +103,47 @@ def take_plain(
     return list(zip([event.subject for event in events], lines, strict=True)), others
 
 
-def _read(raws: Sequence[msgspec.Raw], reception: Reception) -> tuple[list[_CloudEvent], list[int]]:
+def _tracks(raws: Sequence[msgspec.Raw], body: bytes | None) -> Sequence[_Track | None]:
+    """Decode messages, at once where all look plain; None stands for one that does not."""
+    if body is not None:
+        with suppress(*_UNUSUAL):
+            return _decode_batch(body).batch
+    return [_track(raw) for raw in raws]
+
+
+def _track(raw: msgspec.Raw) -> _Track | None:
+    try:
+        return _decode(raw)
+    except _UNUSUAL:
+        return None
+
+
+def _read(
+    raws: Sequence[msgspec.Raw], tracks: Sequence[_Track | None], reception: Reception
+) -> tuple[list[_CloudEvent], list[int]]:
     """Read what looks plain. In one loop: it runs for each event that a customer's user causes."""
     source, now, skew = reception.source, reception.received_at, reception.skew
     earliest, latest = now - BACKFILL_AFTER, now + MOST_AHEAD
+    # A clock far off could overflow below.
+    earliest_sent, latest_sent = earliest - skew, latest - skew
     events: list[_CloudEvent] = []
     others: list[int] = []
-    for place, raw in enumerate(raws):
-        try:
-            track = _decode(raw)
-            time = now if track.timestamp is None else track.timestamp + skew
-        except _UNUSUAL:
+    for place, track in enumerate(tracks):
+        if track is None:
             others.append(place)
             continue
         context = track.context
         account_id = (context and context.groupId) or track.groupId or _in_properties(track)
+        sent = track.timestamp
         if not (
             account_id
             and _is_account_id(account_id)
-            and earliest <= time <= latest
-            and len(raw) <= LARGEST_EVENT
+            and (sent is None or earliest_sent <= sent <= latest_sent)
+            and len(raws[place]) <= LARGEST_EVENT
         ):
             others.append(place)
             continue
+        time = now if sent is None else sent + skew
         data = _Data(track.userId or track.anonymousId or None, track.properties or _NO_PROPERTIES)
         events.append(
             _CloudEvent("1.0", track.messageId, source, track.event, account_id, time, data)

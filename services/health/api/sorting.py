@@ -31,12 +31,19 @@ Refused = tuple[int, bytes, InvalidEvent]
 
 
 async def receive(
-    request: Request, raws: Sequence[msgspec.Raw], reception: Reception, read: Read
+    request: Request,
+    raws: Sequence[msgspec.Raw],
+    reception: Reception,
+    read: Read,
+    body: bytes | None = None,
 ) -> Response:
-    """Take in a request's events and answer. Raises `InvalidEvents` in strict mode."""
+    """Take in a request's events and answer. Raises `InvalidEvents` in strict mode.
+
+    ``body`` is the Segment-shaped batch they stand in, if they do: it may be decoded at once.
+    """
     if len(raws) > MOST_EVENTS:
         raise PayloadTooLarge(f"The batch has {len(raws)} events; {MOST_EVENTS} are the most.")
-    received, refused = sort(raws, reception, read, may_be_plain=read is read_message)
+    received, refused = sort(raws, reception, read, may_be_plain=read is read_message, body=body)
     if refused and is_strict(request):
         raise InvalidEvents(errors=[error_of(*each) for each in refused])
     await keep(request, received)
@@ -44,7 +51,12 @@ async def receive(
 
 
 def sort(
-    raws: Sequence[msgspec.Raw], reception: Reception, read: Read, *, may_be_plain: bool
+    raws: Sequence[msgspec.Raw],
+    reception: Reception,
+    read: Read,
+    *,
+    may_be_plain: bool,
+    body: bytes | None = None,
 ) -> tuple[Intake, list[Refused]]:
     """Read events; return what they hold, and with their places those that are refused.
 
@@ -54,7 +66,7 @@ def sort(
     refused: list[Refused] = []
     places: Iterable[int] = range(len(raws))
     if may_be_plain:
-        received.plain, places = take_plain(raws, reception)
+        received.plain, places = take_plain(raws, reception, body)
     for place in places:
         raw = bytes(raws[place])
         try:

@@ -4,6 +4,7 @@ Beside `tenure serve health`, so that the pipeline itself can be compared with r
 count. Run with the environment of a service.
 """
 
+import gc
 from dataclasses import replace
 
 import uvicorn
@@ -17,4 +18,5 @@ if __name__ == "__main__":
     settings = Settings()
     jobs = tuple(job for job in SERVICE.jobs if job.run is merge_usage_ids)
     app = build_service(replace(SERVICE, jobs=jobs, listeners=()), settings)
+    gc.set_threshold(50_000, 20, 50)  # as `tenure serve` does
     uvicorn.run(app, port=settings.port, loop="uvloop", log_config=None, access_log=False)

@@ -42,6 +42,8 @@ def serve(
     # What is there now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    # A window of usage makes hundreds of thousands of objects, hardly any in a cycle.
+    gc.set_threshold(50_000, 20, 50)
     uvicorn.run(
         app,
         host=host,

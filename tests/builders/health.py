@@ -55,3 +55,8 @@ def sealed_days(
         state, segment = day.state, day.segment
         sealed.append(day)
     return sealed
+
+
+def busy_segment(accounts: int = 8, days: int = 60, seed: int = 1) -> Floats:
+    generator = np.random.default_rng(seed)
+    return generator.poisson(generator.uniform(5, 40, (accounts, 1)), (accounts, days)) * 1.0

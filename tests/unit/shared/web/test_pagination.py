@@ -1,6 +1,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from functools import cache
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from tests.unit.shared.web.fakes import ClientMaker
 ROWS = [(score, f"account-{n}") for n, score in enumerate(sorted([5, 5, 1, 9, 7, 3, 3]))]
 
 
+@cache
 def _router() -> APIRouter:
     router = api_router("/api/v1/accounts")
 

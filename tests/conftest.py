@@ -1,4 +1,7 @@
-"""Fixtures: the stack, a database and an app of one service, each test with its own database."""
+"""Fixtures: the stack, a database and an app of one service, each test with its own database.
+
+Tests that need none of them load this file too: what takes long to import is imported inside.
+"""
 
 import asyncio
 import os
@@ -10,36 +13,38 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
 
+# As the command does, and before numpy is imported: threads for arrays this small only wait for
+# each other, and on busy cores a fit of 0.4 s then takes 10 s.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from shared.auth import keys
-from shared.bus.topics import apply_topics, read_topics
-from shared.db.engine import create_engine
-from shared.db.migrate import migrate, migration_engine
-from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from shared.web.service import build_service
-from tenure.catalog import SCHEMAS
-from tests import stacks
-from tests.product import Product, running_product
 
-OpenDatabase = Callable[[str], Awaitable[Database]]
-OpenClient = Callable[..., Awaitable[httpx.AsyncClient]]
+if TYPE_CHECKING:
+    import httpx
+
+    from shared.db.transaction import Database
+    from tests.product import Product
+    from tests.stacks import Stack
+
+OpenDatabase = Callable[[str], Awaitable["Database"]]
+OpenClient = Callable[..., Awaitable["httpx.AsyncClient"]]
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TEMPLATE = "tenure_test_template"
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[stacks.Stack]:
+def stack() -> Iterator["Stack"]:
+    from shared.bus.topics import apply_topics, read_topics
+    from tests import stacks
+
     kind = os.environ.get("TENURE_TEST_STACK", "embedded")
     # Not pytest's own folder: as root, Postgres runs as a user who could not enter it.
     with TemporaryDirectory(prefix="tenure-", dir=_fast_folder()) as folder:
@@ -50,15 +55,20 @@ def stack() -> Iterator[stacks.Stack]:
 
 
 @pytest.fixture(scope="session")
-def product() -> Iterator[Product]:
+def product() -> Iterator["Product"]:
     """The whole product as processes, once a session; tests keep to accounts of their own."""
+    from tests.product import running_product
+
     with running_product(os.environ.get("TENURE_TEST_STACK", "embedded")) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def template(stack: stacks.Stack) -> str:
+async def template(stack: "Stack") -> str:
     """A migrated database that each test's own is copied from."""
+    from shared.db.migrate import migrate, migration_engine
+    from tenure.catalog import SCHEMAS
+
     await _administer(stack, f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
     engine = migration_engine(stack.url(TEMPLATE))
     await migrate(engine, SCHEMAS, role_password=None)
@@ -67,7 +77,7 @@ async def template(stack: stacks.Stack) -> str:
 
 
 @pytest_asyncio.fixture
-async def database_url(stack: stacks.Stack, template: str) -> AsyncIterator[str]:
+async def database_url(stack: "Stack", template: str) -> AsyncIterator[str]:
     """The URL of a migrated database that only this test uses."""
     name = f"test_{uuid4().hex}"
     await _administer(stack, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
@@ -83,9 +93,12 @@ def clock() -> FixedClock:
 @pytest_asyncio.fixture
 async def open_database(database_url: str, clock: FixedClock) -> AsyncIterator[OpenDatabase]:
     """Opens the `Database` of a service, on the test's clock."""
+    from shared.db.engine import create_engine
+    from shared.db.transaction import Database
+
     async with AsyncExitStack() as stack:
 
-        async def open_one(service: str) -> Database:
+        async def open_one(service: str) -> "Database":
             engine = create_engine(database_url, schema=service, pool_size=5)
             database = Database(engine, service=service, clock=clock)
             stack.push_async_callback(database.close)
@@ -96,17 +109,19 @@ async def open_database(database_url: str, clock: FixedClock) -> AsyncIterator[O
 
 @pytest_asyncio.fixture
 async def open_client(
-    database_url: str, stack: stacks.Stack, clock: FixedClock, open_database: OpenDatabase
+    database_url: str, stack: "Stack", clock: FixedClock, open_database: OpenDatabase
 ) -> AsyncIterator[OpenClient]:
     """Opens an HTTP client on the real app of a service, which serves HTTP only.
 
     ``scopes`` are those of the key it sends; None sends no key. Settings may be given by name.
     """
+    import httpx
+
     async with AsyncExitStack() as exits:
 
         async def open_one(
             service: str, scopes: list[str] | None = None, **settings: Any
-        ) -> httpx.AsyncClient:
+        ) -> "httpx.AsyncClient":
             given = {"database_url": database_url, "kafka_bootstrap": stack.bootstrap, **settings}
             app = make_app(service, clock, workers=False, **given)
             await exits.enter_async_context(app.router.lifespan_context(app))
@@ -130,17 +145,25 @@ def _fast_folder() -> str | None:
     return str(memory) if has_room and os.access(memory, os.W_OK) else None
 
 
-async def make_key(database: Database, scopes: list[str], source: str = "test-backend") -> str:
+async def make_key(database: "Database", scopes: list[str], source: str = "test-backend") -> str:
+    from shared.auth import keys
+
     async with database.transaction() as tx:
         return (await keys.create(tx, name="test", source=source, scopes=scopes)).secret
 
 
 def make_app(service: str, clock: FixedClock, **settings: Any) -> Any:
+    from shared.web.service import build_service
+
     main = import_module(f"services.{service}.main")
     return build_service(main.SERVICE, main.Settings(**settings), clock=clock)
 
 
-async def _administer(stack: stacks.Stack, *statements: str) -> None:
+async def _administer(stack: "Stack", *statements: str) -> None:
+    from sqlalchemy import text
+
+    from shared.db.migrate import migration_engine
+
     engine = migration_engine(stack.admin_url)
     async with engine.connect() as raw:
         connection = await raw.execution_options(isolation_level="AUTOCOMMIT")

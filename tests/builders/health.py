@@ -1,6 +1,8 @@
 """What a health test needs, with everything it does not care about filled in."""
 
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,17 @@ DEFAULT_PROFILE = Path(__file__).parents[2] / "services/health/profiles/default.
 
 
 def default_document() -> dict[str, Any]:
+    """Return a copy that the test may change."""
+    return deepcopy(_shipped())
+
+
+@cache
+def _shipped() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(DEFAULT_PROFILE.read_text(encoding="utf-8"))
     return document
 
 
+@cache
 def default_profile() -> Profile:
     return parse_profile(default_document())
 
@@ -55,3 +64,8 @@ def sealed_days(
         state, segment = day.state, day.segment
         sealed.append(day)
     return sealed
+
+
+def busy_segment(accounts: int = 8, days: int = 60, seed: int = 1) -> Floats:
+    generator = np.random.default_rng(seed)
+    return generator.poisson(generator.uniform(5, 40, (accounts, 1)), (accounts, days)) * 1.0

@@ -94,7 +94,9 @@ def commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
     if not hasattr(group, "commands"):
         yield names
         return
-    for name, command in group.commands.items():
+    for name in group.commands:
+        # Listed commands are imported when they are run.
+        _, command, _ = group.resolve_command(typer.Context(group), [name])
         yield from commands(command, *names, name)
 
 

@@ -18,8 +18,8 @@ from services.health.domain.score.difference import (
 )
 from services.health.domain.score.loss_model import Calibration, LossModel
 from services.health.domain.score.score import Context, Evidence, Score, Signal, score_account
+from tests.builders.any_evidence import any_evidence
 from tests.builders.health import NOW, days_ago, default_document, default_profile, evidence
-from tests.unit.health.test_score import any_evidence
 
 PROFILE = default_profile()
 

@@ -1,18 +1,13 @@
 """The cast's usage is the same in every run, and only those who are meant to slip away do."""
 
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime
 
 import pytest
 
-from services.health.domain.risk.reasons import usage_dip
-from services.health.domain.risk.risk import Stage
 from tenure.demo.cast import Backend, Part, customers
-from tenure.demo.history import write_history
 from tenure.demo.script import day_plan
 from tenure.demo.story import calendar_at
 from tenure.demo.usage import LIVE_DAYS, Calendar, share, uses
-from tests.builders.health import default_profile
 
 MONDAY = date(2026, 3, 2)
 
@@ -40,21 +35,6 @@ def test_all_usage_of_a_day_is_on_that_day_where_the_customer_is() -> None:
             assert {use.time.date() for use in uses(customer, day, calendar)} <= {day}
 
 
-@pytest.mark.parametrize("weekday", range(7))
-def test_no_steady_customer_dips_whatever_day_it_is(weekday: int) -> None:
-    calendar = Calendar(MONDAY + timedelta(days=weekday))
-    days = (*calendar.history[-14:], *calendar.live)
-    rule = default_profile().dip
-    for customer in customers():
-        if customer.part in {Part.FALLING, Part.SILENT}:
-            continue
-        counts = [len(list(uses(customer, day, calendar))) for day in days]
-        for end in range(14, len(days) + 1):
-            week, before = sum(counts[end - 7 : end]), sum(counts[end - 14 : end - 7])
-            found = usage_dip(customer.account_id, week, before, rule)
-            assert found.stage is not Stage.PRESENT, (customer.name, found.explanation)
-
-
 def test_the_silent_customer_comes_back_on_the_last_day() -> None:
     shares = [share(Part.SILENT, number) for number in range(-1, LIVE_DAYS + 1)]
     assert shares == [1.0, *[0.0] * (LIVE_DAYS - 1), 1.0, 1.0]
@@ -66,13 +46,6 @@ def test_this_morning_is_over_whenever_the_demo_is_played(hour: int) -> None:
     calendar = calendar_at(now)
     for customer in customers():
         assert all(use.time < now for use in uses(customer, calendar.today, calendar))
-
-
-def test_history_holds_every_event_once(tmp_path: Path) -> None:
-    calendar, cast = Calendar(MONDAY), customers()[:2]
-    events = write_history(tmp_path / "history.csv", cast, calendar)
-    days = calendar.history
-    assert events == sum(len(list(uses(each, day, calendar))) for each in cast for day in days)
 
 
 def test_every_backend_sends_some_events_twice_and_some_that_are_bad() -> None:

@@ -85,7 +85,7 @@ def test_with_thin_data_the_model_stays_by_the_experts() -> None:
 
 
 def test_with_much_data_the_model_leaves_them() -> None:
-    learned = learn(design(3_000), EVEN, 60)
+    learned = learn(design(2_000), EVEN, 60)
     assert learned.pull <= 100
     assert learned.fit.betas[0] > 2 * learned.fit.betas[1] + 0.5
     assert learned.validated_on > 0
@@ -112,7 +112,7 @@ def test_foresight_sees_neither_the_accounts_nor_the_time_of_the_test() -> None:
     split = split_by_time(data, 90, 10)
     assert split is not None
     train, test = data.take(split.early), data.take(split.late)
-    learned = learn(train, EVEN, 90)
+    learned = learn(train, EVEN, 90, pulls=[10.0])
     mine = train.account % 5 == 0
     turned = replace(train, is_lost=np.where(mine, ~train.is_lost, train.is_lost))
     moved = foresee_unseen(turned, test, EVEN, learned) - foresee_unseen(train, test, EVEN, learned)
@@ -142,7 +142,7 @@ def test_isotonic_rises_and_is_not_used_on_few_renewals() -> None:
 
 def test_the_named_model_says_what_the_fit_says() -> None:
     data = design()
-    learned = learn(data, EVEN, 60)
+    learned = learn(data, EVEN, 60, pulls=[10.0])
     model = named(learned, data, ModelName(3, "p", 2, 90, datetime(2026, 1, 1, tzinfo=UTC)))
     expected = learned.probabilities(learned.fit.logits(data))
     for entry in (0, 100, 2_000):

@@ -2,8 +2,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.health.domain.profile.profile import Severity
 from services.health.domain.risk.deciding import decide
@@ -107,20 +105,3 @@ def test_something_worse_opens_even_within_the_cool_down() -> None:
 def test_a_finding_about_another_reason_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot decide"):
         decide(open_risk(), finding(reason="silence"), NOW, RULE)
-
-
-@settings(max_examples=60, derandomize=True, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from(list(Stage)), st.sampled_from(list(Severity))), max_size=30),
-    st.sampled_from([RULE, TWICE]),
-)
-def test_people_hear_opened_then_worsened_then_recovered_and_never_twice(
-    sightings: list[tuple[Stage, Severity]], rule: RiskRule
-) -> None:
-    risk, is_open = None, False
-    for number, (stage, severity) in enumerate(sightings):
-        decision = decide(risk, finding(stage, severity), NOW + number * DAY, rule)
-        assert isinstance(decision, Opened) <= (not is_open)
-        assert isinstance(decision, Worsened | Recovered) <= is_open
-        risk = decision.risk
-        is_open = risk is not None and risk.status is Status.OPEN

@@ -1,8 +1,4 @@
-import math
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.score.difference import difference
@@ -24,39 +20,6 @@ from tests.builders.health import (
 )
 
 PROFILE = default_profile()
-INPUTS = [one.name for dimension in PROFILE.dimensions for one in dimension.inputs]
-SIGNALS = sorted({s for d in PROFILE.dimensions for one in d.inputs for s in one.signals})
-
-any_evidence = st.builds(
-    Evidence,
-    st.dictionaries(
-        st.sampled_from(INPUTS),
-        st.builds(Observation, st.floats(0, 30), st.floats(0, 400).map(days_ago)),
-    ),
-    st.lists(
-        st.builds(
-            Signal,
-            st.sampled_from(SIGNALS),
-            st.floats(0, 400).map(days_ago),
-            st.none() | st.floats(0, 10),
-        ),
-        max_size=6,
-    ).map(tuple),
-)
-
-
-@settings(max_examples=60, derandomize=True, deadline=None)
-@given(before=any_evidence, after=any_evidence)
-def test_points_add_up_to_the_score_and_changes_to_its_difference(
-    before: Evidence, after: Evidence
-) -> None:
-    old, new = (score_account(PROFILE, one, NOW) for one in (before, after))
-    assert math.fsum(line.points for line in new.lines) == pytest.approx(new.value, abs=1e-9)
-    assert math.fsum(line.max_points for line in new.lines) == pytest.approx(100)
-    changed = math.fsum(change.points for change in difference(old, new).changes)
-    assert changed == pytest.approx(new.value - old.value, abs=1e-9)
-    assert 0 <= new.value <= 100
-    assert 0 <= new.coverage <= 1
 
 
 def test_an_account_nobody_knows_scores_half_with_no_coverage_and_is_unknown() -> None:
@@ -133,29 +96,6 @@ def test_a_band_is_left_only_five_points_past_its_edge(
     previous: Band | None, score: float, band: Band
 ) -> None:
     assert band_after(previous, score, 1.0, PROFILE) is band
-
-
-any_score = st.floats(0, 100)
-known_band = st.sampled_from([Band.AT_RISK, Band.WATCH, Band.HEALTHY])
-
-
-@settings(max_examples=200, derandomize=True, deadline=None)
-@given(known_band, any_score, st.floats(-4.99, 4.99))
-def test_no_wobble_of_less_than_the_margin_moves_a_band_to_and_fro(
-    previous: Band, score: float, wobble: float
-) -> None:
-    now = band_after(previous, score, 1.0, PROFILE)
-    there = band_after(now, score + wobble, 1.0, PROFILE)
-    back = band_after(there, score, 1.0, PROFILE)
-    assert there is now or back is there
-
-
-@settings(max_examples=100, derandomize=True, deadline=None)
-@given(st.none() | st.sampled_from(Band), any_score, st.floats(0, PROFILE.coverage_floor - 1e-9))
-def test_too_little_coverage_is_never_red(
-    previous: Band | None, score: float, coverage: float
-) -> None:
-    assert band_after(previous, score, coverage, PROFILE) is Band.UNKNOWN
 
 
 def test_unknown_is_left_a_little_above_the_floor_so_that_a_day_old_figure_does_not_flicker() -> (

@@ -1,17 +1,13 @@
 """Adding up a batch: local days, what is left out, sums, and the filter over past ids."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from typing import Any
-
-from hypothesis import given
-from hypothesis import strategies as st
 
 from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, bits_of, words_of
 from services.health.domain.usage.counting import (
     Amount,
     Arrivals,
-    LocalDays,
     amounts_of,
     count,
     event_key,
@@ -24,11 +20,8 @@ from services.health.domain.usage.known_ids import (
     sort_into_buckets,
     split,
 )
-from shared.kernel.days import local_day, zone_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-SINCE_2000 = datetime(2000, 1, 1, tzinfo=UTC)
-ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia", "Mars/Base"]
 
 
 def arrivals(*rows: tuple[str, str, str, str | None, datetime]) -> Arrivals:
@@ -51,22 +44,6 @@ def suspects(filled: KeyFilter | GrowingFilter, keys: list[bytes]) -> Any:
 
 def key(number: int) -> bytes:
     return blake2b(str(number).encode(), digest_size=16).digest()
-
-
-@given(
-    moments=st.lists(
-        st.integers(0, 30 * 366 * 86_400).map(lambda s: SINCE_2000 + timedelta(seconds=s)),
-        min_size=1,
-        max_size=50,
-    ),
-    zone=st.sampled_from(ZONES),
-)
-def test_a_day_that_was_looked_up_before_is_the_day_it_would_be(
-    moments: list[datetime], zone: str
-) -> None:
-    days = LocalDays({"acme": zone})
-    near = [m + timedelta(minutes=n * 37) for m in moments for n in range(-40, 40)]
-    assert [days.of("acme", m) for m in near] == [local_day(m, zone_of(zone)) for m in near]
 
 
 def test_events_left_out_add_nothing_anywhere() -> None:

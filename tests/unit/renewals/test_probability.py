@@ -1,13 +1,9 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from services.renewals.domain.wording import explain_fall
 from tests.builders.renewals import a_risk, an_assessment
-
-SEVERITIES = ["low", "medium", "high", "critical", "never heard of"]
 
 
 @pytest.mark.parametrize(
@@ -27,21 +23,6 @@ def test_a_high_risk_multiplies_the_odds_by_four_tenths() -> None:
     assessment = an_assessment("mid").with_risk(a_risk(severity="high"))
 
     assert assessment.probability == pytest.approx(odds / (1 + odds), abs=0.0005)
-
-
-@given(st.sampled_from(["enterprise", "mid", "smb", None]), st.lists(st.sampled_from(SEVERITIES)))
-def test_the_points_of_all_reasons_add_up_to_the_probability(
-    segment: str | None, severities: list[str]
-) -> None:
-    assessment = an_assessment(segment)
-    for number, severity in enumerate(severities):
-        assessment = assessment.with_risk(a_risk(f"risk-{number}", severity))
-
-    shown = [Decimal(str(float(reason.effect_points))) for reason in assessment.reasons]
-
-    assert sum(shown) == Decimal(str(assessment.probability)) * 100
-    assert all(effect <= 0 for effect in shown[1:])
-    assert 0 <= assessment.probability <= 1
 
 
 def test_a_worse_risk_replaces_itself_and_keeps_its_place() -> None:

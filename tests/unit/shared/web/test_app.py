@@ -1,3 +1,4 @@
+from functools import cache
 from typing import Annotated
 
 import pytest
@@ -13,6 +14,7 @@ from shared.web.routing import api_router
 from tests.unit.shared.web.fakes import AppMaker, ClientMaker
 
 
+@cache
 def _router() -> APIRouter:
     router = api_router("/api/v1/notes", tags=["notes"])
 

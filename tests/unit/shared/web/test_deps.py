@@ -1,4 +1,5 @@
 import base64
+from functools import cache
 from typing import Annotated
 
 import httpx
@@ -18,6 +19,7 @@ class NoteNotFound(NotFound):
     """There is no such note."""
 
 
+@cache
 def _router() -> APIRouter:
     router = api_router("/api/v1/notes")
 

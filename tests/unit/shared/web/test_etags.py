@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 from fastapi import APIRouter, Response
 
@@ -6,6 +8,7 @@ from shared.web.routing import api_router
 from tests.unit.shared.web.fakes import ClientMaker
 
 
+@cache
 def _router(version: int) -> APIRouter:
     router = api_router("/api/v1/notes")
 

@@ -1,5 +1,6 @@
 import asyncio
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from fastapi import APIRouter, Depends, Response
@@ -24,6 +25,7 @@ class NoteRefused(Conflict):
     """Not this note."""
 
 
+@cache
 def _router(gate: asyncio.Event | None = None, reached: asyncio.Event | None = None) -> APIRouter:
     router = api_router("/api/v1/notes")
 

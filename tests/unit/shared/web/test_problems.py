@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from functools import cache
 from uuid import UUID
 
 import pytest
@@ -35,6 +36,7 @@ class UnstorableError(Exception):
         sqlstate = "22021"
 
 
+@cache
 def _router() -> APIRouter:
     router = api_router("/api/v1/plans")
 

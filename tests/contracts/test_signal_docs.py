@@ -11,7 +11,7 @@ from services.health.domain.signal.signature import SchemeKind
 from services.health.settings import load_catalogue, load_mappings
 from tests.builders.health import default_profile
 
-PAGE = (Path(__file__).parents[3] / "docs" / "signals.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
 
 
 def blocks() -> list[str]:

@@ -5,7 +5,8 @@ endpoints and their signing keys; beside them what it must know to choose people
 names and segments, who holds which role, and which risks are open.
 
 *Hears* accounts and owners (onboarding), first value (onboarding), risks (health), renewals at
-risk, restored and coming up (renewals), opportunities (expansion). *Says* delivered and failed.
+risk, reassessed, restored and coming up (renewals), opportunities (expansion). *Says* delivered
+and failed.
 
 Deliveries are at least once, under an id that never changes.
 """

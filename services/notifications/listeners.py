@@ -9,7 +9,13 @@ from services.notifications.domain.severity import Severity
 from services.notifications.usecases import alerts, audience
 from shared.bus.listeners import Listener, on
 from shared.contracts.expansion import OpportunityOpened, OpportunityWithheld
-from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened
+from shared.contracts.health import (
+    RiskAwoke,
+    RiskMerged,
+    RiskOpened,
+    RiskRecovered,
+    RiskWorsened,
+)
 from shared.contracts.onboarding import (
     AccountChanged,
     AccountOpened,
@@ -18,7 +24,12 @@ from shared.contracts.onboarding import (
     OwnerAssigned,
     OwnerRemoved,
 )
-from shared.contracts.renewals import RenewalAtRisk, RenewalRestored, RenewalWindowOpened
+from shared.contracts.renewals import (
+    RenewalAtRisk,
+    RenewalReassessed,
+    RenewalRestored,
+    RenewalWindowOpened,
+)
 from shared.db.transaction import Transaction
 
 _ROLES = frozenset(Role) - {Role.EVERYONE}
@@ -64,6 +75,38 @@ async def tell_risk(tx: Transaction, fact: RiskOpened | RiskWorsened) -> None:
     await alerts.tell(tx, notice)
 
 
+async def tell_awakening(tx: Transaction, fact: RiskAwoke) -> None:
+    """Tell that a risk which was put off is back."""
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RISK_AWOKE,
+        reason=fact.reason,
+        severity=Severity.read(fact.severity),
+        title=f"Back: {_words(fact.reason)}",
+        explanation=f"{fact.explanation} {_awakening(fact)}".strip(),
+        next_step=fact.next_step or "Take it on, put it off once more, or say that it is none.",
+        subject=f"risk:{fact.risk_id}",
+        happened_at=_heard_at(tx),
+    )
+    await alerts.tell(tx, notice)
+
+
+async def tell_merger(tx: Transaction, fact: RiskMerged) -> None:
+    """Call the alarm of a risk off: a stronger one tells it from now on."""
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RISK_MERGED,
+        reason=fact.reason,
+        severity=Severity.INFO,
+        title=f"Merged: {_words(fact.reason)}",
+        explanation=f"It is told with {_words(fact.into_reason)} from now on, not by itself.",
+        next_step=f"See to {_words(fact.into_reason)}; it is part of the same story.",
+        subject=f"risk:{fact.risk_id}",
+        happened_at=_heard_at(tx),
+    )
+    await alerts.tell(tx, notice)
+
+
 async def tell_recovery(tx: Transaction, fact: RiskRecovered) -> None:
     """Tell that a risk is over."""
     notice = Notice(
@@ -91,6 +134,24 @@ async def tell_renewal_at_risk(tx: Transaction, fact: RenewalAtRisk) -> None:
         title=f"Renewal at risk: {now} likely, was {before}",
         explanation=fact.explanation,
         next_step=f"Agree on a save with the CSM; notice can be given until {fact.notice_date}.",
+        subject=f"renewal:{fact.renewal_id}",
+        happened_at=_heard_at(tx),
+    )
+    await alerts.tell(tx, notice)
+
+
+async def tell_renewal_reassessed(tx: Transaction, fact: RenewalReassessed) -> None:
+    """Tell the probability of a renewal for which a story had been counted twice."""
+    before, now = _percent(fact.previous_probability), _percent(fact.probability)
+    reason, head = _words(fact.reason), _words(fact.into_reason)
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RENEWAL_REASSESSED,
+        reason=fact.reason,
+        severity=Severity.INFO,
+        title=f"Renewal reassessed: {now} likely, was {before}",
+        explanation=f"{reason.capitalize()} is part of {head}: it counts with it, not by itself.",
+        next_step="Go on with the save.",
         subject=f"renewal:{fact.renewal_id}",
         happened_at=_heard_at(tx),
     )
@@ -206,8 +267,11 @@ LISTENERS: tuple[Listener, ...] = (
     on(OwnerRemoved, note_vacancy),
     on(RiskOpened, tell_risk),
     on(RiskWorsened, tell_risk),
+    on(RiskAwoke, tell_awakening),
+    on(RiskMerged, tell_merger),
     on(RiskRecovered, tell_recovery),
     on(RenewalAtRisk, tell_renewal_at_risk),
+    on(RenewalReassessed, tell_renewal_reassessed),
     on(RenewalRestored, tell_renewal_restored),
     on(RenewalWindowOpened, tell_window),
     on(OpportunityOpened, tell_opportunity),
@@ -223,6 +287,12 @@ def _percent(share: float) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").replace(".", " ")
+
+
+def _awakening(fact: RiskAwoke) -> str:
+    if fact.by == fact.publisher():
+        return "It was put off until now."
+    return f"It was put off; {fact.by} woke it{f': {fact.note}' if fact.note else '.'}"
 
 
 def _heard_at(tx: Transaction) -> datetime:

@@ -2,5 +2,5 @@
 
 *Owns* contracts, renewals with their probability and forecast, windows before the notice date,
 saves. *Hears* accounts (onboarding) and risks (health). *Says* contract signed, renewal window
-opened, renewal at risk, renewal restored.
+opened, renewal at risk, renewal reassessed, renewal restored.
 """

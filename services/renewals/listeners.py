@@ -1,9 +1,15 @@
 """The event door: accounts from onboarding, risks from health."""
 
 from services.renewals import usecases
-from services.renewals.domain.risk import Risk
+from services.renewals.domain.risk import Merge, Risk
 from shared.bus.listeners import on
-from shared.contracts.health import RiskDismissed, RiskOpened, RiskRecovered, RiskWorsened
+from shared.contracts.health import (
+    RiskDismissed,
+    RiskMerged,
+    RiskOpened,
+    RiskRecovered,
+    RiskWorsened,
+)
 from shared.contracts.onboarding import AccountChanged, AccountOpened
 from shared.db.transaction import Transaction
 
@@ -62,6 +68,11 @@ async def note_dismissal(tx: Transaction, fact: RiskDismissed) -> None:
     await usecases.note_recovery(tx, risk)
 
 
+async def note_merge(tx: Transaction, fact: RiskMerged) -> None:
+    """Count the risk with the one that tells it, and not by itself."""
+    await usecases.note_merge(tx, Merge(fact.account_id, fact.risk_id, fact.into_risk_id))
+
+
 LISTENERS = (
     on(AccountOpened, note_account),
     on(AccountChanged, note_account),
@@ -69,4 +80,5 @@ LISTENERS = (
     on(RiskWorsened, note_risk),
     on(RiskRecovered, note_recovery),
     on(RiskDismissed, note_dismissal),
+    on(RiskMerged, note_merge),
 )

@@ -176,10 +176,15 @@ class RiskAwoke(_RiskHandled):
 
     event_type: ClassVar[str] = "io.tenure.health.risk_awoke.v1"
     severity: str
+    explanation: str = Field(default="", description="Why it is a risk, as it is now.")
+    next_step: str = Field(default="", description="What to do next.")
 
 
 class RiskMerged(Fact):
-    """A risk is told with a stronger one of the same story from now on, and not by itself."""
+    """A risk is told with a stronger one of the same story from now on, and not by itself.
+
+    It stands alone again, without a fact, when that one is over before it.
+    """
 
     event_type: ClassVar[str] = "io.tenure.health.risk_merged.v1"
     risk_id: str

@@ -3,6 +3,8 @@
 from datetime import date, datetime
 from typing import ClassVar
 
+from pydantic import Field
+
 from shared.contracts.event import Fact
 
 
@@ -47,7 +49,10 @@ class RenewalAtRisk(Fact):
 
 
 class RenewalRestored(Fact):
-    """A reason is gone; the probability without it, and whether the save is closed."""
+    """A reason is gone; the probability without it, and whether the save is closed.
+
+    What had counted with it, and is not gone, counts by itself again: then the save goes on.
+    """
 
     event_type: ClassVar[str] = "io.tenure.renewals.renewal_restored.v1"
     renewal_id: str
@@ -56,6 +61,20 @@ class RenewalRestored(Fact):
     previous_probability: float
     save_closed: bool
     restored_at: datetime
+
+
+class RenewalReassessed(Fact):
+    """A reason counts with another one from now on, and not by itself; the probability then.
+
+    No reason is gone, and the save goes on: one story had been counted twice.
+    """
+
+    event_type: ClassVar[str] = "io.tenure.renewals.renewal_reassessed.v1"
+    renewal_id: str
+    reason: str
+    into_reason: str = Field(description="The reason it counts with.")
+    probability: float
+    previous_probability: float
 
 
 class ContractAmended(Fact):
@@ -95,6 +114,7 @@ FACTS: tuple[type[Fact], ...] = (
     ContractAmended,
     RenewalWindowOpened,
     RenewalAtRisk,
+    RenewalReassessed,
     RenewalRestored,
     RenewalWon,
     RenewalLost,

@@ -11,7 +11,7 @@ from shared.contracts.expansion import OpportunityOpened, OpportunityWithheld
 from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened, ScoreChanged
 from shared.contracts.notifications import NotificationDelivered
 from shared.contracts.onboarding import FirstValueReached
-from shared.contracts.renewals import RenewalAtRisk, RenewalRestored
+from shared.contracts.renewals import RenewalAtRisk, RenewalReassessed, RenewalRestored
 
 _CHANNELS = 3
 _COLOURS = {"low": "yellow", "medium": "dark_orange", "high": "red", "critical": "bold red"}
@@ -53,7 +53,7 @@ class Lines:
             yield from self._opened(name, fact, at)
         elif isinstance(fact, NotificationDelivered):
             yield from self._delivered(name, fact)
-        elif isinstance(fact, RenewalAtRisk | RenewalRestored):
+        elif isinstance(fact, RenewalAtRisk | RenewalReassessed | RenewalRestored):
             yield _renewal(name, fact)
         elif isinstance(fact, OpportunityOpened | OpportunityWithheld):
             yield _offer(name, fact)
@@ -87,11 +87,14 @@ class Lines:
         return self._on_their_way.setdefault((account_id, reason), _OnItsWay())
 
 
-def _renewal(name: str, fact: RenewalAtRisk | RenewalRestored) -> str:
+def _renewal(name: str, fact: RenewalAtRisk | RenewalReassessed | RenewalRestored) -> str:
     change = f"renewal {fact.previous_probability:.0%} → {fact.probability:.0%}"
     if isinstance(fact, RenewalAtRisk):
         at_stake = f"{fact.amount_minor // 100:,} {fact.currency} at stake"
         return f"[magenta]↓[/magenta] {name} {change}, a save is open; {at_stake}"
+    if isinstance(fact, RenewalReassessed):
+        reasons = f"{_words(fact.reason)} counts with {_words(fact.into_reason)}"
+        return f"[green]↑[/green] {name} {change}, {reasons}"
     closed = ", the save is closed" if fact.save_closed else ""
     return f"[green]↑[/green] {name} {change}{closed}"
 

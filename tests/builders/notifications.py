@@ -14,9 +14,15 @@ from services.notifications.domain.rules import Rule, RuleBook
 from services.notifications.domain.severity import Severity
 from services.notifications.domain.subscription import Channel, Filter, Subscription
 from services.notifications.gateways.vault import Vault
-from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened
+from shared.contracts.health import (
+    RiskAwoke,
+    RiskMerged,
+    RiskOpened,
+    RiskRecovered,
+    RiskWorsened,
+)
 from shared.contracts.onboarding import AccountOpened, OwnerAssigned
-from shared.contracts.renewals import RenewalAtRisk, RenewalRestored
+from shared.contracts.renewals import RenewalAtRisk, RenewalReassessed, RenewalRestored
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DAY = timedelta(hours=24)
@@ -121,6 +127,29 @@ def risk_worsened(account_id: str = "acme", **given: Any) -> RiskWorsened:
     return RiskWorsened(account_id=account_id, **_risk({"severity": "critical", **given}))
 
 
+def risk_awoke(account_id: str = "acme", **given: Any) -> RiskAwoke:
+    usual = {
+        "risk_id": "r1",
+        "reason": "usage_drop",
+        "severity": "high",
+        "by": "health",
+        "note": "Its time has come.",
+        "explanation": "Usage is at 48 % of what is normal.",
+        "next_step": "Call the champion.",
+    }
+    return RiskAwoke(account_id=account_id, **{**usual, **given})
+
+
+def risk_merged(account_id: str = "acme", **given: Any) -> RiskMerged:
+    usual = {
+        "risk_id": "r1",
+        "reason": "usage_drop",
+        "into_risk_id": "r2",
+        "into_reason": "silence",
+    }
+    return RiskMerged(account_id=account_id, **{**usual, **given})
+
+
 def risk_recovered(account_id: str = "acme", **given: Any) -> RiskRecovered:
     usual = {
         "risk_id": "r1",
@@ -157,6 +186,17 @@ def renewal_restored(account_id: str = "acme", **given: Any) -> RenewalRestored:
         "restored_at": NOON,
     }
     return RenewalRestored(account_id=account_id, **{**usual, **given})
+
+
+def renewal_reassessed(account_id: str = "acme", **given: Any) -> RenewalReassessed:
+    usual = {
+        "renewal_id": "n1",
+        "reason": "usage_drop",
+        "into_reason": "silence",
+        "probability": 0.6,
+        "previous_probability": 0.4,
+    }
+    return RenewalReassessed(account_id=account_id, **{**usual, **given})
 
 
 def account_opened(account_id: str = "acme", **given: Any) -> AccountOpened:

@@ -10,7 +10,7 @@ from services.renewals.domain.probability import Assessment
 from services.renewals.domain.renewal import Renewal
 from services.renewals.domain.risk import Risk
 from services.renewals.domain.save import Save
-from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened
+from shared.contracts.health import RiskMerged, RiskOpened, RiskRecovered, RiskWorsened
 from shared.contracts.onboarding import AccountOpened
 from shared.kernel.money import Money
 
@@ -80,7 +80,7 @@ def account_opened(
 
 
 def risk_opened(risk_id: str = "risk-1", severity: str = "high", **other: Any) -> RiskOpened:
-    return RiskOpened(**_risk_fields(risk_id, severity), **other)
+    return RiskOpened(**{**_risk_fields(risk_id, severity), **other})
 
 
 def risk_worsened(risk_id: str = "risk-1", severity: str = "critical") -> RiskWorsened:
@@ -95,6 +95,18 @@ def risk_recovered(risk_id: str = "risk-1", reason: str = "usage_drop") -> RiskR
         explanation="Usage is back to normal",
         opened_at=NOW,
         recovered_at=NOW + timedelta(days=3),
+    )
+
+
+def risk_merged(
+    risk_id: str, into_risk_id: str, *, reason: str = "usage_dip", into_reason: str = "usage_drop"
+) -> RiskMerged:
+    return RiskMerged(
+        account_id="acme",
+        risk_id=risk_id,
+        reason=reason,
+        into_risk_id=into_risk_id,
+        into_reason=into_reason,
     )
 
 

@@ -68,8 +68,16 @@ async def snooze_risk(
 async def wake_risk(tx: Transaction, risk_id: UUID, risk: Risk, words: Words) -> Risk:
     """Wake a snoozed risk. Raises `RiskNotOpen` or `RiskNotSnoozed`."""
     after = wake(risk)
-    severity = risk.severity.name.lower()
-    tx.emit(RiskAwoke(**_about(risk_id, risk), by=words.by, note=words.note, severity=severity))
+    tx.emit(
+        RiskAwoke(
+            **_about(risk_id, risk),
+            by=words.by,
+            note=words.note,
+            severity=risk.severity.name.lower(),
+            explanation=risk.explanation,
+            next_step=risk.suggestion,
+        )
+    )
     return await _keep(tx, risk_id, after, RiskEvent("awoke", words.by, words.note))
 
 

@@ -43,7 +43,8 @@ async def look_at(database: Database, account_id: str) -> None:
         # The lock on its risks before anything else, as everybody takes them.
         await risks.lock(tx, account_id)
         if await looks.take(tx, account_id):
-            await wake_due(tx, account_id)
             profile = await PROFILES.for_account(tx, account_id)
             await watch_signals(tx, account_id, profile, tx.now)
+            # What is over or worse by now is told as that, and not that it is back.
+            await wake_due(tx, account_id)
             await compare(tx, account_id)

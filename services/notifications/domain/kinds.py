@@ -15,8 +15,11 @@ class MessageKind(StrEnum):
 
     RISK_OPENED = "risk.opened"
     RISK_WORSENED = "risk.worsened"
+    RISK_AWOKE = "risk.awoke"
+    RISK_MERGED = "risk.merged"
     RISK_RECOVERED = "risk.recovered"
     RENEWAL_AT_RISK = "renewal.at_risk"
+    RENEWAL_REASSESSED = "renewal.reassessed"
     RENEWAL_RESTORED = "renewal.restored"
     RENEWAL_WINDOW_OPENED = "renewal.window_opened"
     OPPORTUNITY_OPENED = "opportunity.opened"
@@ -27,12 +30,27 @@ class MessageKind(StrEnum):
     @property
     def is_alarm(self) -> bool:
         """Whether something is wrong from now on, until it is called off."""
-        return self in {self.RISK_OPENED, self.RISK_WORSENED, self.RENEWAL_AT_RISK}
+        return self in {
+            self.RISK_OPENED,
+            self.RISK_WORSENED,
+            self.RISK_AWOKE,
+            self.RENEWAL_AT_RISK,
+        }
 
     @property
     def is_all_clear(self) -> bool:
-        """Whether it calls an alarm off."""
-        return self in {self.RISK_RECOVERED, self.RENEWAL_RESTORED}
+        """Whether it calls an alarm off: what it was about is over, or another alarm tells it."""
+        return self.is_merger or self in {self.RISK_RECOVERED, self.RENEWAL_RESTORED}
+
+    @property
+    def is_merger(self) -> bool:
+        """Whether another alarm tells from now on what an alarm was about."""
+        return self in {self.RISK_MERGED, self.RENEWAL_REASSESSED}
+
+    @property
+    def recurs(self) -> bool:
+        """Whether it can happen several times in one episode, and is news each time."""
+        return self.is_merger or self is self.RISK_AWOKE
 
     @property
     def sort(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
 
@@ -32,12 +32,14 @@ class Notice:
         """Return the business key: the same words about the same thing have the same key.
 
         ``episode`` counts how often the subject had this reason: at risk, restored and at risk
-        again is something new to say.
+        again is something new to say. What recurs within an episode is told apart by its time.
         """
         _, _, subject_id = self.subject.partition(":")
         key = f"{self.account_id}:{self.reason}:{subject_id}:{self.kind}"
         if self.kind is MessageKind.RISK_WORSENED:
             key = f"{key}:{self.severity}"
+        if self.kind.recurs:
+            key = f"{key}:{self.happened_at.astimezone(UTC).isoformat()}"
         return key if episode == 1 else f"{key}#{episode}"
 
 

@@ -28,6 +28,8 @@ from shared.kernel.ids import new_id
 from shared.observability.metrics import DELIVERIES
 
 _ALARMS = tuple(kind for kind in MessageKind if kind.is_alarm)
+_OVER = "it was over before it was told"
+_TOLD_WITH = "another alarm tells it"
 
 
 async def tell(tx: Transaction, notice: Notice) -> Message | None:
@@ -113,9 +115,8 @@ async def _update_situation(tx: Transaction, notice: Notice) -> tuple[Notice, in
         return notice, after.episode
     if notice.kind.is_all_clear and before is not None:
         await messages.save_situation(tx, before.closed(tx.now))
-        await deliveries.suppress_unsaid(
-            tx, notice.account_id, subject, reason, "it was over before it was told"
-        )
+        because = _TOLD_WITH if notice.kind.is_merger else _OVER
+        await deliveries.suppress_unsaid(tx, notice.account_id, subject, reason, because)
         return replace(notice, severity=before.severity), before.episode
     return notice, 1
 

@@ -188,6 +188,9 @@ class SaveReasonShown(BaseModel):
     next_step: str
     since: datetime
     gone_at: datetime | None
+    told_with: str | None = Field(
+        description="The risk that tells the reason since it is gone, if it is merged, not over."
+    )
 
 
 class SaveShown(BaseModel):

@@ -1,7 +1,9 @@
 """Risks of an account, as health tells them."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +32,42 @@ class Risk:
     def recovered(self, at: datetime) -> "Risk":
         """Return the risk, over."""
         return replace(self, recovered_at=at) if self.is_open else self
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """That a risk is told with another one for as long as that one is open."""
+
+    account_id: str
+    risk_id: str
+    into_risk_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRisks:
+    """The open risks of an account, in the order they were found, each story once.
+
+    ``counted`` speak for themselves. ``merged`` are told with another open risk, each beside the
+    one that it is told with.
+    """
+
+    counted: tuple[Risk, ...]
+    merged: tuple[tuple[Risk, Risk], ...] = ()
+
+    @classmethod
+    def of(cls, risks: Sequence[Risk], merges: Iterable[Merge]) -> Self:
+        """Return open risks by who tells them.
+
+        A merge into a risk that is over, or was never heard of, holds nothing back: what is
+        doubtful counts.
+        """
+        is_open = {risk.risk_id: risk for risk in risks}
+        heads = {
+            each.risk_id: is_open[each.into_risk_id]
+            for each in merges
+            if each.into_risk_id in is_open
+        }
+        return cls(
+            counted=tuple(risk for risk in risks if risk.risk_id not in heads),
+            merged=tuple((risk, heads[risk.risk_id]) for risk in risks if risk.risk_id in heads),
+        )

@@ -12,7 +12,10 @@ Outcome = Literal["recovered", "won", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class SaveReason:
-    """Why a renewal needs saving, what to do, and since when; until when, once it is gone."""
+    """Why a renewal needs saving, what to do, and since when; until when, once it is gone.
+
+    ``told_with`` is the risk that tells it since then, if it is not over but merged.
+    """
 
     risk_id: str
     reason: str
@@ -22,6 +25,7 @@ class SaveReason:
     next_step: str
     since: datetime
     gone_at: datetime | None = None
+    told_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,14 @@ class Save:
         after = replace(self, reasons=reasons)
         is_done = all(each.gone_at for each in reasons)
         return after.closed("recovered", at=at) if is_done else after
+
+    def merged(self, risk_id: str, into: Risk, *, at: datetime) -> "Save":
+        """Return the save with that reason told by another one; the work goes on."""
+        reasons = tuple(
+            replace(each, gone_at=at, told_with=into.risk_id) if each.risk_id == risk_id else each
+            for each in self.reasons
+        )
+        return replace(self, reasons=reasons)
 
     def closed(self, outcome: Outcome, *, at: datetime) -> "Save":
         """Return the save, over."""

@@ -20,13 +20,14 @@ from services.renewals.storage.renewals import (
     shown_renewal,
     undecided_renewals,
 )
-from services.renewals.storage.risks import open_risks, risk, save_risk
+from services.renewals.storage.risks import add_merge, open_risks, risk, save_risk
 from services.renewals.storage.saves import keep_save, open_save, saves
 
 __all__ = [
     "ShownRenewal",
     "account",
     "add_contract",
+    "add_merge",
     "add_renewal",
     "add_window",
     "contract",

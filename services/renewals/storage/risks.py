@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from services.renewals.domain.risk import Risk
+from services.renewals.domain.risk import Merge, OpenRisks, Risk
 from shared.db.transaction import Transaction
 
 _SELECT = (
@@ -19,12 +19,35 @@ async def risk(tx: Transaction, account_id: str, risk_id: str) -> Risk | None:
     return Risk(**row) if row else None
 
 
-async def open_risks(tx: Transaction, account_id: str) -> list[Risk]:
-    """Return the open risks of an account, in the order they were found."""
+async def open_risks(tx: Transaction, account_id: str) -> OpenRisks:
+    """Return the open risks of an account, in the order they were found, and who tells them."""
     rows = await tx.fetch_all(
         f"{_SELECT} AND recovered_at IS NULL ORDER BY opened_at, risk_id", account_id=account_id
     )
-    return [Risk(**row) for row in rows]
+    merges = await tx.fetch_all(
+        "SELECT account_id, risk_id, into_risk_id FROM risk_merges WHERE account_id = :account_id "
+        "ORDER BY risk_id, into_risk_id",
+        account_id=account_id,
+    )
+    return OpenRisks.of([Risk(**row) for row in rows], [Merge(**row) for row in merges])
+
+
+async def add_merge(tx: Transaction, merge: Merge) -> bool:
+    """Keep a merge, for good; return False when it is known.
+
+    It undoes the opposite one: two risks that tell each other would both be told by nobody.
+    """
+    added = await tx.execute(
+        "INSERT INTO risk_merges (account_id, risk_id, into_risk_id) "
+        "VALUES (:account_id, :risk_id, :into_risk_id) ON CONFLICT DO NOTHING",
+        **asdict(merge),
+    )
+    await tx.execute(
+        "DELETE FROM risk_merges WHERE account_id = :account_id AND risk_id = :into_risk_id "
+        "AND into_risk_id = :risk_id",
+        **asdict(merge),
+    )
+    return added == 1
 
 
 async def save_risk(tx: Transaction, risk: Risk) -> None:

@@ -8,7 +8,7 @@ from services.renewals.usecases.renewals import (
     move_to_stage,
     renewal_to_change,
 )
-from services.renewals.usecases.risks import note_recovery, note_risk
+from services.renewals.usecases.risks import note_merge, note_recovery, note_risk
 from services.renewals.usecases.windows import open_window
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "describe_account",
     "forecast_renewal",
     "move_to_stage",
+    "note_merge",
     "note_recovery",
     "note_risk",
     "open_window",

@@ -76,6 +76,27 @@ async def test_a_stronger_reason_takes_the_weaker_in_and_gives_it_back(
     assert await see(health, clock, over) == ["risk_recovered usage_dip_week_over_week"]
 
 
+async def test_a_told_reason_says_each_time_another_one_tells_it(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    dip, drop = found(Reason.USAGE_DIP, PRESENT), found(Reason.USAGE_DROP, PRESENT)
+    silence, back = found(Reason.SILENCE, PRESENT), found(Reason.SILENCE, GONE)
+    await see(health, clock, dip)
+    await see(health, clock, dip, silence)
+    assert await see(health, clock, dip, drop, silence) == []
+    # The drop was never told: it opens, and takes the dip in that people know of.
+    assert await see(health, clock, dip, drop, back) == [
+        "risk_recovered silence",
+        "risk_opened usage_drop",
+        "risk_merged usage_dip_week_over_week",
+    ]
+    risks = await shown(csm)
+    merged = risks["usage_dip_week_over_week"]
+    assert merged["merged_into"] == risks["usage_drop"]["id"]
+    timeline = (await csm.get(f"/api/v1/risks/{merged['id']}")).json()["timeline"]
+    assert [each["kind"] for each in timeline] == ["opened", "merged", "merged"]
+
+
 async def test_a_weaker_reason_that_comes_later_is_told_only_when_it_stands_alone(
     csm: httpx.AsyncClient, health: Database, clock: FixedClock
 ) -> None:

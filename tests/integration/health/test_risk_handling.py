@@ -86,6 +86,34 @@ async def test_a_snoozed_risk_wakes_when_its_time_has_come(
     assert shown["timeline"][-1]["by"] == "health"
 
 
+async def test_a_risk_that_is_back_says_why_and_what_to_do(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    risk = await open_risk(csm)
+    await do(csm, risk, "snooze", reason="All on holiday.", until=until(clock))
+    clock.advance(7 * DAY)
+    await look_again(health)
+    async with health.transaction() as tx:
+        data = await tx.fetch_value(
+            "SELECT payload -> 'data' FROM outbox WHERE type = 'io.tenure.health.risk_awoke.v1'"
+        )
+    assert (data["by"], data["severity"]) == ("health", risk["severity"])
+    assert data["explanation"] == risk["explanation"]
+    assert data["next_step"] == risk["next_step"]
+
+
+async def test_a_snoozed_risk_that_is_over_when_its_time_has_come_is_not_back(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    risk = await open_risk(csm, "champion_left")
+    clock.advance(170 * DAY)
+    await do(csm, risk, "snooze", reason="A successor is coming.", until=until(clock, 11))
+    clock.advance(11 * DAY)
+    await look_again(health)
+    assert (await said(health))[-1] == "risk_recovered"
+    assert "risk_awoke" not in await said(health)
+
+
 async def test_while_snoozed_nothing_is_told_until_it_gets_worse(
     csm: httpx.AsyncClient, health: Database, clock: FixedClock
 ) -> None:

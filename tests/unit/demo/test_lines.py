@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.contracts.health import RiskOpened, ScoreChanged
 from shared.contracts.notifications import NotificationDelivered
+from shared.contracts.renewals import RenewalReassessed
 from tenure.demo.lines import Lines
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -75,3 +76,16 @@ def test_only_a_change_between_known_bands_is_told() -> None:
     assert list(lines.of(score(None, "healthy"), NOON)) == []
     assert list(lines.of(score("watch", "watch"), NOON)) == []
     assert "80 → 40, at risk" in next(lines.of(score("healthy", "at_risk"), NOON))
+
+
+def test_a_reason_that_counts_with_another_is_not_told_as_restored() -> None:
+    fact = RenewalReassessed(
+        account_id="acme",
+        renewal_id="n1",
+        reason="usage_drop",
+        into_reason="silence",
+        probability=0.6,
+        previous_probability=0.4,
+    )
+    (line,) = Lines(NAMES).of(fact, NOON)
+    assert line.endswith("renewal 40% → 60%, usage drop counts with silence")

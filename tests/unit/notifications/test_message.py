@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Situation
 from services.notifications.domain.severity import Severity
@@ -40,3 +42,18 @@ def test_a_situation_is_as_severe_as_its_worst_alarm() -> None:
 def test_a_severity_we_do_not_know_counts_as_high() -> None:
     assert Severity.read("apocalyptic") is Severity.HIGH
     assert Severity.read("low") is Severity.LOW
+
+
+@pytest.mark.parametrize(
+    "kind", [MessageKind.RISK_AWOKE, MessageKind.RISK_MERGED, MessageKind.RENEWAL_REASSESSED]
+)
+def test_what_recurs_is_told_each_time_and_each_time_once(kind: MessageKind) -> None:
+    once, again = notice(kind), notice(kind, happened_at=NOON + timedelta(days=7))
+    assert once.key(1) == notice(kind).key(1)
+    assert once.key(1) != again.key(1)
+
+
+def test_a_risk_that_wakes_is_still_the_same_episode() -> None:
+    opened = Situation.opened(notice(), None)
+    woke = Situation.opened(notice(MessageKind.RISK_AWOKE), opened)
+    assert (woke.episode, woke.opened_at) == (1, opened.opened_at)

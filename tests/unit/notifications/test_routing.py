@@ -138,6 +138,19 @@ def test_every_kind_of_message_has_a_rule() -> None:
         assert any(each.covers(notice(kind)) for each in rule_book().rules), kind
 
 
+def test_by_default_only_machines_are_told_that_a_risk_is_told_with_another() -> None:
+    default = Directory(rule_book(), [], [endpoint(events=("risk.*",))])
+    assert routes(default, MessageKind.RISK_MERGED, csm=ANA) == {("webhook", str(ENDPOINT_ID))}
+
+
+def test_by_default_a_risk_that_is_back_goes_where_a_new_one_goes() -> None:
+    default = Directory(rule_book(), [], [endpoint(events=("risk.*",))])
+    woke, opened = (
+        routes(default, kind, csm=ANA) for kind in (MessageKind.RISK_AWOKE, MessageKind.RISK_OPENED)
+    )
+    assert woke == opened
+
+
 @pytest.mark.parametrize(
     "change", [{"roles": ["king"]}, {"channels": ["fax"]}, {"events": ["risk"]}, {"surprise": 1}]
 )

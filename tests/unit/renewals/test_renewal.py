@@ -82,3 +82,27 @@ def test_a_recovered_risk_stays_recovered() -> None:
 
     assert over.told(a_risk(severity="critical")) == over
     assert over.recovered(LATER + timedelta(days=1)) == over
+
+
+def test_a_merged_reason_says_who_tells_it_and_leaves_the_save_open() -> None:
+    save = a_save(a_risk("dip"), a_risk("drop"))
+
+    merged = save.merged("dip", a_risk("drop"), at=LATER)
+    done = merged.without_risk("drop", at=LATER)
+
+    assert merged.is_open
+    assert [(each.gone_at, each.told_with) for each in merged.reasons] == [
+        (LATER, "drop"),
+        (None, None),
+    ]
+    assert done.outcome == "recovered"
+
+
+def test_a_merged_reason_that_stands_alone_again_is_a_reason_as_before() -> None:
+    save = a_save(a_risk("dip"), a_risk("drop")).merged("dip", a_risk("drop"), at=LATER)
+
+    alone = save.with_risk(a_risk("dip"), at=LATER).without_risk("drop", at=LATER)
+
+    assert alone.is_open
+    (dip,) = [each for each in alone.reasons if each.risk_id == "dip"]
+    assert (dip.since, dip.gone_at, dip.told_with) == (NOW, None, None)

@@ -57,8 +57,11 @@ def _under(
     if existing is not None and existing.status is Status.MERGED:
         if finding.stage is Stage.GONE:
             return _released(existing, finding, now, rule)
-        seen = replace(_told(existing, finding), last_seen_at=now, merged_into=head)
-        return Unchanged(replace(seen, severity=max(existing.severity, finding.severity)))
+        severity = max(existing.severity, finding.severity)
+        seen = replace(_told(existing, finding), last_seen_at=now, severity=severity)
+        if existing.merged_into == head:
+            return Unchanged(seen)
+        return Merged(replace(seen, merged_into=head))
     decision = decide(existing, finding, now, rule)
     if decision.risk is None or decision.risk.status is not Status.OPEN:
         return decision

@@ -11,9 +11,11 @@ from shared.bus.listeners import Listener, on
 from shared.contracts.expansion import OpportunityOpened, OpportunityWithheld
 from shared.contracts.health import (
     RiskAwoke,
+    RiskDismissed,
     RiskMerged,
     RiskOpened,
     RiskRecovered,
+    RiskSnoozed,
     RiskWorsened,
 )
 from shared.contracts.onboarding import (
@@ -89,6 +91,16 @@ async def tell_awakening(tx: Transaction, fact: RiskAwoke) -> None:
         happened_at=_heard_at(tx),
     )
     await alerts.tell(tx, notice)
+
+
+async def heed_snooze(tx: Transaction, fact: RiskSnoozed) -> None:
+    """Tell nobody of a risk that was put off: they hear of it when it is back."""
+    await _call_off(tx, fact, f"it was put off until {fact.until:%Y-%m-%d %H:%M} UTC")
+
+
+async def heed_dismissal(tx: Transaction, fact: RiskDismissed) -> None:
+    """Tell nobody of what is no risk, as a person said."""
+    await _call_off(tx, fact, "a person said that it is no risk")
 
 
 async def tell_merger(tx: Transaction, fact: RiskMerged) -> None:
@@ -267,7 +279,9 @@ LISTENERS: tuple[Listener, ...] = (
     on(OwnerRemoved, note_vacancy),
     on(RiskOpened, tell_risk),
     on(RiskWorsened, tell_risk),
+    on(RiskSnoozed, heed_snooze),
     on(RiskAwoke, tell_awakening),
+    on(RiskDismissed, heed_dismissal),
     on(RiskMerged, tell_merger),
     on(RiskRecovered, tell_recovery),
     on(RenewalAtRisk, tell_renewal_at_risk),
@@ -279,6 +293,10 @@ LISTENERS: tuple[Listener, ...] = (
     on(FirstValueReached, tell_first_value),
     on(MilestoneOverdue, tell_overdue),
 )
+
+
+async def _call_off(tx: Transaction, fact: RiskSnoozed | RiskDismissed, because: str) -> None:
+    await alerts.call_off(tx, fact.account_id, f"risk:{fact.risk_id}", fact.reason, because)
 
 
 def _percent(share: float) -> str:

@@ -39,12 +39,6 @@ class TenureRoute(APIRoute):
         return handle_once
 
 
-class StreamingRoute(TenureRoute):
-    """A route that reads its body as a stream and sets its own limit."""
-
-    largest_body = None
-
-
 def api_router(
     prefix: str,
     *,

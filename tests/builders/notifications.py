@@ -16,9 +16,11 @@ from services.notifications.domain.subscription import Channel, Filter, Subscrip
 from services.notifications.gateways.vault import Vault
 from shared.contracts.health import (
     RiskAwoke,
+    RiskDismissed,
     RiskMerged,
     RiskOpened,
     RiskRecovered,
+    RiskSnoozed,
     RiskWorsened,
 )
 from shared.contracts.onboarding import AccountOpened, OwnerAssigned
@@ -138,6 +140,24 @@ def risk_awoke(account_id: str = "acme", **given: Any) -> RiskAwoke:
         "next_step": "Call the champion.",
     }
     return RiskAwoke(account_id=account_id, **{**usual, **given})
+
+
+def risk_snoozed(account_id: str = "acme", **given: Any) -> RiskSnoozed:
+    until = datetime(2026, 3, 9, 8, tzinfo=UTC)
+    usual = {"risk_id": "r1", "reason": "usage_drop", "by": "Kim", "note": "QBR.", "until": until}
+    return RiskSnoozed(account_id=account_id, **{**usual, **given})
+
+
+def risk_dismissed(account_id: str = "acme", **given: Any) -> RiskDismissed:
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    usual = {
+        "risk_id": "r1",
+        "reason": "usage_drop",
+        "by": "Kim",
+        "note": "No.",
+        "dismissed_at": at,
+    }
+    return RiskDismissed(account_id=account_id, **{**usual, **given})
 
 
 def risk_merged(account_id: str = "acme", **given: Any) -> RiskMerged:

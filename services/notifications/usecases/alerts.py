@@ -50,6 +50,17 @@ async def tell(tx: Transaction, notice: Notice) -> Message | None:
     return message
 
 
+async def call_off(
+    tx: Transaction, account_id: str, subject: str, reason: str, because: str
+) -> None:
+    """Take back what a person has settled before it was told; what was told stays told."""
+    await audience.lock(tx, account_id)
+    before = await messages.situation(tx, account_id, subject, reason)
+    if before is not None:
+        await messages.save_situation(tx, before.closed(tx.now))
+        await deliveries.suppress_unsaid(tx, account_id, subject, reason, because)
+
+
 async def hand_over(tx: Transaction, account_id: str, role: Role, person: Person) -> None:
     """Give what waited for somebody in a role to who holds it now; the account is locked.
 

@@ -1,12 +1,13 @@
 """Risks that were put off and are back, and risks that others tell."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from services.notifications.jobs import deliver_held
 from services.notifications.listeners import tell_awakening
-from shared.contracts.event import Event
+from shared.contracts.event import Event, Fact
 from shared.contracts.health import RiskAwoke
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
@@ -18,9 +19,11 @@ from tests.builders.notifications import (
     renewal_reassessed,
     renewal_restored,
     risk_awoke,
+    risk_dismissed,
     risk_merged,
     risk_opened,
     risk_recovered,
+    risk_snoozed,
     risk_worsened,
 )
 from tests.integration.notifications.conftest import Hear, Rows
@@ -171,3 +174,37 @@ async def test_a_reassessed_renewal_is_restored_and_at_risk_again_as_any_other(
         "renewal.restored",
         "renewal.at_risk",
     ]
+
+
+@pytest.mark.parametrize("settled", [risk_snoozed, risk_dismissed])
+async def test_what_a_person_has_settled_is_not_handed_to_a_later_owner(
+    hear: Hear, rows: Rows, settled: Callable[[], Fact]
+) -> None:
+    await hear(risk_opened(), settled(), owner_assigned(ANA))
+
+    assert await kinds(rows) == []
+
+
+@pytest.mark.parametrize("settled", [risk_snoozed, risk_dismissed])
+async def test_what_is_held_is_called_off_when_a_person_settles_it(
+    hear: Hear,
+    rows: Rows,
+    database: Database,
+    clock: FixedClock,
+    settled: Callable[..., Fact],
+) -> None:
+    await hear(owner_assigned(ANA), risk_opened(), risk_recovered())
+    clock.advance(HOUR)
+    await hear(risk_opened(risk_id="r2"), settled(risk_id="r2"))
+    clock.advance(25 * HOUR)
+
+    assert not await deliver_held(database)
+    assert await kinds(rows) == ["risk.opened", "risk.recovered"]
+
+
+async def test_a_risk_that_was_put_off_before_it_was_told_is_told_when_it_is_back(
+    hear: Hear, rows: Rows
+) -> None:
+    await hear(risk_opened(), risk_snoozed(), owner_assigned(ANA), risk_awoke())
+
+    assert await kinds(rows) == ["risk.awoke"]

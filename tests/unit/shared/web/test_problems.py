@@ -3,11 +3,11 @@ from functools import cache
 from uuid import UUID
 
 import pytest
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict
 
 from shared.kernel.errors import Conflict, Kind, Refusal
-from shared.web.routing import StreamingRoute, api_router
+from shared.web.routing import api_router
 from tests.unit.shared.web.fakes import ClientMaker
 
 
@@ -212,15 +212,3 @@ async def test_a_body_over_one_mebibyte_is_refused(client_of: ClientMaker, sent:
     )
 
     assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
-
-
-async def test_a_streaming_route_sets_its_own_limit(client_of: ClientMaker) -> None:
-    router = api_router("/v1", route_class=StreamingRoute)
-
-    @router.post("/batch")
-    async def batch(request: Request) -> dict[str, int]:
-        return {"bytes": sum([len(chunk) async for chunk in request.stream()])}
-
-    answer = await client_of(router).post("/v1/batch", content=_drip(2 * 1024 * 1024))
-
-    assert answer.json() == {"bytes": 2 * 1024 * 1024}

@@ -276,7 +276,8 @@ JOBS = (
     Job("merge_usage_ids", timedelta(seconds=2), merge_usage_ids),
     Job("forget_intake", timedelta(minutes=10), forget_intake),
     Job("keep_usage_days", timedelta(minutes=10), keep_usage_days),
-    Job("refresh_scores", timedelta(milliseconds=250), refresh_scores),
+    # The busier it is, the longer a score waits: counting goes first.
+    Job("refresh_scores", timedelta(milliseconds=250), refresh_scores, share=0.4),
     Job("look_again", timedelta(seconds=1), look_again),
     Job("refresh_stale_scores", timedelta(seconds=5), refresh_stale_scores),
     Job("compare_accounts", timedelta(minutes=10), compare_accounts),

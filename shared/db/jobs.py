@@ -25,11 +25,15 @@ _KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something done every so often. ``run`` returns True when there is more to do at once."""
+    """Something done every so often. ``run`` returns True when there is more to do at once.
+
+    ``share`` is the part of the time, above 0, that it may take however much there is to do.
+    """
 
     name: str
     every: timedelta
     run: Callable[[Database], Awaitable[bool]]
+    share: float = 1.0
 
 
 def timer_job(handlers: Mapping[str, timers.Handler]) -> Job:
@@ -54,8 +58,9 @@ async def forget_old_rows(database: Database) -> bool:
 
 async def run_job(job: Job, database: Database, stop: asyncio.Event) -> None:
     """Run a job until told to stop. A failure is logged and counted; the next run follows."""
+    loop = asyncio.get_running_loop()
     while not stop.is_set():
-        more = False
+        more, started = False, loop.time()
         try:
             more = await job.run(database)
         except Exception as error:
@@ -64,6 +69,8 @@ async def run_job(job: Job, database: Database, stop: asyncio.Event) -> None:
             log.warning("job_failed", job=job.name, error=str(error), exc_info=not expected)
         if not more:
             await rest(stop, job.every.total_seconds())
+        elif job.share < 1.0:
+            await rest(stop, (loop.time() - started) * (1 / job.share - 1))
 
 
 async def rest(stop: asyncio.Event, seconds: float) -> None:

@@ -112,19 +112,20 @@ def _probe(
 ) -> dict[str, Any]:
     accounts, every, rate = plan
     seconds = 2 * _LEAD + len(accounts) * every
+    counted = COUNTED.format(schema="health.") + " WHERE account_id LIKE 'load-%'"
+    before = int(reader.value(counted))
     watcher = _Watcher(ground.stack.admin_url)
     watcher.start()
     with lasting(ground, reader, rate, seconds, "load") as load:
         intended = _send_probes(office, accounts, every)
     _settle(watcher, len(accounts))
-    counted = COUNTED.format(schema="health.") + " WHERE account_id LIKE 'load-%'"
     return {
         "intended": intended,
         "seen": watcher.seen,
         "load": load.sent,
         "rate": rate,
         "left_seconds": load.left_seconds,
-        "counted": int(reader.value(counted)),
+        "counted": int(reader.value(counted)) - before,
         "inbox_items": len(reader.rows(_INBOX)),
     }
 

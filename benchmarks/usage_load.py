@@ -28,7 +28,7 @@ _ACCOUNTS = 1_000
 async def send(bootstrap: str, rate: float, seconds: float, prefix: str) -> dict[str, float]:
     """Send at a rate for some seconds; return what was sent and how late the sender was.
 
-    Ids and accounts begin with a prefix of the run's own.
+    The accounts are always the same; ids begin with a prefix of the run's own.
     """
     producer = Producer(bootstrap)
     rng = random.Random(5)
@@ -57,7 +57,7 @@ def _keep(task: "asyncio.Task[list[object]]") -> bool:
 
 
 def _record(rng: random.Random, prefix: str, number: int) -> Message:
-    account = f"{prefix}-{rng.randrange(_ACCOUNTS):05}"
+    account = f"load-{rng.randrange(_ACCOUNTS):05}"
     time_ = (datetime.now(UTC) - timedelta(milliseconds=500)).isoformat(timespec="milliseconds")
     moment = time_.replace("+00:00", "Z")
     events = ",".join(

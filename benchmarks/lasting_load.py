@@ -14,10 +14,9 @@ from benchmarks.options import Options
 from benchmarks.progress import wait_for
 from tenure.stack.processes import ManagedProcess
 
-_KEPT_UP_SECONDS = 1.0
-"""What may be left when a load ends. A lag that grows by a fiftieth leaves more after a minute."""
-_STEP = 0.85
-_LOWEST = 0.25
+_MOST_GROWTH = 1 / 30
+"""The part of a load that may be left when it ends; more, and the lag would go on growing."""
+_FIRST, _STEP = 0.4, 1.2
 _SETTLED_WITHIN = 120.0
 _WARM_UP_RATE, _WARM_UP_SECONDS = 8_000, 15.0
 
@@ -52,22 +51,24 @@ def highest_sustained(
 ) -> tuple[float, list[dict[str, float]]]:
     """Return the highest rate at which no lag grew, in events per second, and all trials.
 
-    The accounts are known first, so that what happens once in their life is over. Begins with
-    the rate of a short backlog, which is more than lasts, and goes down step by step.
+    The accounts are known first, so that what happens once in their life is over. Begins with a
+    part of the rate of a short backlog and goes up: what an overload leaves behind, in the log and
+    in Postgres, would slow down the trials after it.
     """
     options.say("P2 the accounts of the load begin to use the product")
     with lasting(ground, reader, _WARM_UP_RATE, _WARM_UP_SECONDS, "warm"):
         pass
     seconds = 20.0 if options.quick else 60.0
-    rate, trials = backlog_rate, list[dict[str, float]]()
-    while True:
+    rate, sustained, trials = backlog_rate * _FIRST, 0.0, list[dict[str, float]]()
+    while rate <= backlog_rate:
         options.say(f"P2 is {rate:,.0f} events/s sustained for {seconds:.0f} s?")
         with lasting(ground, reader, rate, seconds, f"trial{len(trials)}") as load:
             pass
         trials.append({"rate": round(rate), "left_seconds": round(load.left_seconds, 2)})
-        if load.left_seconds <= _KEPT_UP_SECONDS or rate < backlog_rate * _LOWEST:
-            return rate, trials
-        rate *= _STEP
+        if load.left_seconds > seconds * _MOST_GROWTH:
+            break
+        sustained, rate = rate, rate * _STEP
+    return sustained or rate / _STEP, trials
 
 
 def positions(reader: Reader) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from services.notifications.domain.person import Person
 from services.notifications.jobs import deliver_held
-from services.notifications.listeners import tell_risk
+from services.notifications.listeners.risks import tell_risk
 from shared.contracts.onboarding import OwnerRemoved
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock

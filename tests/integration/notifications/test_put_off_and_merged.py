@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifications.jobs import deliver_held
-from services.notifications.listeners import tell_awakening
+from services.notifications.listeners.risks import tell_awakening
 from shared.contracts.event import Event, Fact
 from shared.contracts.health import RiskAwoke
 from shared.db.transaction import Database

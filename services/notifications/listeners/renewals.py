@@ -1,0 +1,98 @@
+"""What is told of renewals."""
+
+from services.notifications.domain.kinds import MessageKind
+from services.notifications.domain.message import Notice
+from services.notifications.domain.severity import Severity
+from services.notifications.listeners.words import heard_at, percent, words
+from services.notifications.usecases import alerts
+from shared.bus.listeners import Listener, on
+from shared.contracts.renewals import (
+    RenewalAtRisk,
+    RenewalReassessed,
+    RenewalRestored,
+    RenewalWindowOpened,
+)
+from shared.db.transaction import Transaction
+
+_LIKELY_LOST = 0.5
+_SOON_DAYS = 30
+
+
+async def tell_renewal_at_risk(tx: Transaction, fact: RenewalAtRisk) -> None:
+    """Tell that a renewal is less likely than it was."""
+    before, now = percent(fact.previous_probability), percent(fact.probability)
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RENEWAL_AT_RISK,
+        reason=fact.reason,
+        severity=Severity.HIGH if fact.probability < _LIKELY_LOST else Severity.MEDIUM,
+        title=f"Renewal at risk: {now} likely, was {before}",
+        explanation=fact.explanation,
+        next_step=f"Agree on a save with the CSM; notice can be given until {fact.notice_date}.",
+        subject=f"renewal:{fact.renewal_id}",
+        happened_at=heard_at(tx),
+    )
+    await alerts.tell(tx, notice)
+
+
+async def tell_renewal_reassessed(tx: Transaction, fact: RenewalReassessed) -> None:
+    """Tell the probability of a renewal for which a story had been counted twice."""
+    before, now = percent(fact.previous_probability), percent(fact.probability)
+    reason, head = words(fact.reason), words(fact.into_reason)
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RENEWAL_REASSESSED,
+        reason=fact.reason,
+        severity=Severity.INFO,
+        title=f"Renewal reassessed: {now} likely, was {before}",
+        explanation=f"{reason.capitalize()} is part of {head}: it counts with it, not by itself.",
+        next_step="Go on with the save.",
+        subject=f"renewal:{fact.renewal_id}",
+        happened_at=heard_at(tx),
+    )
+    await alerts.tell(tx, notice)
+
+
+async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
+    """Tell that a renewal is as likely as before."""
+    before, now = percent(fact.previous_probability), percent(fact.probability)
+    over = "The save is closed." if fact.save_closed else "Other reasons still hold."
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RENEWAL_RESTORED,
+        reason=fact.reason,
+        severity=Severity.INFO,
+        title=f"Renewal restored: {now} likely, was {before}",
+        explanation=f"{words(fact.reason).capitalize()} no longer weighs on the renewal. {over}",
+        next_step="Nothing has to be done." if fact.save_closed else "Go on with the save.",
+        subject=f"renewal:{fact.renewal_id}",
+        happened_at=fact.restored_at,
+    )
+    await alerts.tell(tx, notice)
+
+
+async def tell_window(tx: Transaction, fact: RenewalWindowOpened) -> None:
+    """Tell that a renewal is coming up."""
+    soon = fact.window_days <= _SOON_DAYS
+    notice = Notice(
+        account_id=fact.account_id,
+        kind=MessageKind.RENEWAL_WINDOW_OPENED,
+        reason=f"renewal_in_{fact.window_days}_days",
+        severity=Severity.MEDIUM if soon else Severity.INFO,
+        title=f"{fact.window_days} days to the notice date",
+        explanation=f"Notice can be given until {fact.notice_date}; renewal is "
+        f"{percent(fact.probability)} likely.",
+        next_step="Check the stage, the forecast and the next step of the renewal.",
+        # A contract that moves opens its windows anew.
+        subject=f"renewal:{fact.renewal_id}@{fact.notice_date}",
+        happened_at=heard_at(tx),
+    )
+    await alerts.tell(tx, notice)
+
+
+LISTENERS: tuple[Listener, ...] = (
+    on(RenewalAtRisk, tell_renewal_at_risk),
+    on(RenewalReassessed, tell_renewal_reassessed),
+    on(RenewalRestored, tell_renewal_restored),
+    on(RenewalWindowOpened, tell_window),
+)

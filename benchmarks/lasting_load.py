@@ -53,7 +53,8 @@ def highest_sustained(
 
     The accounts are known first, so that what happens once in their life is over. Begins with a
     part of the rate of a short backlog and goes up: what an overload leaves behind, in the log and
-    in Postgres, would slow down the trials after it.
+    in Postgres, would slow down the trials after it. When not even the first rate lasts, one step
+    less is returned, which nobody tried; the trials say so.
     """
     options.say("P2 the accounts of the load begin to use the product")
     with lasting(ground, reader, _WARM_UP_RATE, _WARM_UP_SECONDS, "warm"):

@@ -4,7 +4,6 @@ Beside `tenure serve health`, so that the pipeline itself can be compared with r
 count. Run with the environment of a service.
 """
 
-import gc
 from dataclasses import replace
 
 import uvicorn
@@ -13,10 +12,11 @@ from services.health.jobs import merge_usage_ids
 from services.health.main import SERVICE
 from services.health.settings import Settings
 from shared.web.service import build_service
+from tenure.cli.serve import spare_the_collector
 
 if __name__ == "__main__":
     settings = Settings()
     jobs = tuple(job for job in SERVICE.jobs if job.run is merge_usage_ids)
     app = build_service(replace(SERVICE, jobs=jobs, listeners=()), settings)
-    gc.set_threshold(50_000, 20, 50)  # as `tenure serve` does
+    spare_the_collector()
     uvicorn.run(app, port=settings.port, loop="uvloop", log_config=None, access_log=False)

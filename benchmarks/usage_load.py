@@ -17,12 +17,10 @@ from shared.bus.producer import Message, Producer
 from shared.bus.topics import USAGE_TOPIC
 
 _PACKED = 100
+_ACCOUNTS = 1_000
 _TICK = 0.02
 _NAMES = ("report.exported", "page.viewed", "document.edited", "search.run")
 _HEADERS = (("content-type", b"application/cloudevents-batch+json"),)
-
-
-_ACCOUNTS = 1_000
 
 
 async def send(bootstrap: str, rate: float, seconds: float, prefix: str) -> dict[str, float]:

@@ -34,10 +34,9 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._backoff = backoff or Backoff()
-        self._by_fact: dict[type[Fact], list[Listener]] = {}
+        self._by_type: dict[str, list[Listener]] = {}
         for listener in listeners:
-            self._by_fact.setdefault(listener.fact, []).append(listener)
-        self._heard = {fact.event_type for fact in self._by_fact}
+            self._by_type.setdefault(listener.fact.event_type, []).append(listener)
 
     async def handle(self, batches: Sequence[Batch], group: str) -> None:
         """Process the records of each partition in order, one transaction an event.
@@ -72,19 +71,19 @@ class Dispatcher:
     async def _handle_record(self, record: Record, move: "Move") -> bool:
         """Return whether the position was moved past the record."""
         headers = headers_of(record)
-        if (named := headers.get("event_type")) and named not in self._heard:
+        if (named := headers.get("event_type")) and named not in self._by_type:
             _count_passed_over(named)
             return False
         try:
             event = Event.from_record(record.value, headers)
-            fact = fact_of(event) if event.type in self._heard else None
+            fact = fact_of(event) if event.type in self._by_type else None
         except MalformedEvent as error:
             await self._set_aside(record, move, GiveUp(error.code(), error.detail))
             return True
         if fact is None:
             _count_passed_over(event.type)
             return False
-        listeners = self._by_fact[type(fact)]
+        listeners = self._by_type[event.type]
         with span(f"hear {event.type}", event.traceparent), HANDLING.time():
             outcome = await self._with_retry(event, fact, listeners, move)
         if outcome is not None:

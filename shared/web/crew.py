@@ -65,8 +65,8 @@ class Crew:
 class BackLoop:
     """An event loop in a thread of its own, for work that comes in long strokes.
 
-    On the loop of the requests every step of somebody else would wait for a stroke to end; from
-    another thread it waits for the interpreter's switch interval at most, five milliseconds.
+    On the loop of the requests every step of somebody else would wait for a stroke to end. Of
+    two threads, the interpreter asks the one that works to give way every five milliseconds.
     What belongs to a loop, as connections do, is not shared between two.
     """
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
@@ -88,12 +88,22 @@ class _Half:
             )
         )
 
-    def works(self) -> list[tuple[str, Work]]:
-        """Return what the workers of this half do."""
-        return [
+    def crew(self, loop_name: str, *others: tuple[str, Work]) -> Crew:
+        """Return who works here: the consumers, the jobs, and others."""
+        return Crew(
+            loop_name,
+            *others,
             *(("consumer", consumer.run) for consumer in self.consumers),
             *((job.name, partial(run_job, job, self.database)) for job in self._jobs),
-        ]
+        )
+
+    async def live_in_back(self, stop: asyncio.Event) -> None:
+        """Work on the event loop that runs here until told to stop."""
+        crew = self.crew("back")
+        crew.start()
+        await stop.wait()
+        await crew.drain()
+        await self.close()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -155,27 +165,19 @@ class _Process:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the workers, if this replica has any, for as long as the block lasts."""
-        front = Crew("front", ("relay", self.relay.run), *self.front.works())
-        back = BackLoop(self._live_in_back)
+        front = self.front.crew("front", ("relay", self.relay.run))
+        back = BackLoop(self.back.live_in_back) if self.back else None
         if self.has_workers:
             front.start()
-            if self.back is not None:
-                self.back.database.tell(self.front.database)
-                back.start()
+        if self.has_workers and self.back and back:
+            self.back.database.tell(self.front.database)
+            back.start()
         try:
             yield
         finally:
-            await asyncio.gather(front.drain(), back.stop())
+            await asyncio.gather(front.drain(), *([back.stop()] if back else []))
             await self.producer.stop()
             await self.front.close()
-
-    async def _live_in_back(self, stop: asyncio.Event) -> None:
-        half = cast("_Half", self.back)
-        crew = Crew("back", *half.works())
-        crew.start()
-        await stop.wait()
-        await crew.drain()
-        await half.close()
 
     async def check_database(self) -> str | None:
         """Say what is missing in the database."""
@@ -187,8 +189,7 @@ class _Process:
         """Say what is missing before events are heard."""
         if not self.has_workers:
             return None
-        halves = [self.front, *([self.back] if self.back else [])]
-        consumers = [consumer for half in halves for consumer in half.consumers]
+        consumers = [*self.front.consumers, *(self.back.consumers if self.back else ())]
         waiting = [consumer for consumer in consumers if not consumer.is_assigned]
         return "waiting for the broker to assign partitions" if waiting else None
 

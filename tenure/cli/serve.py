@@ -39,11 +39,7 @@ def serve(
         fail(explain(error), 2)
     import uvicorn  # noqa: PLC0415 - the other commands need not wait for it
 
-    # What is there now stays: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    # A window of usage makes hundreds of thousands of objects, hardly any in a cycle.
-    gc.set_threshold(50_000, 20, 50)
+    spare_the_collector()
     uvicorn.run(
         app,
         host=host,
@@ -54,3 +50,12 @@ def serve(
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         server_header=False,
     )
+
+
+def spare_the_collector() -> None:
+    """Let the collector of cycles look at little, and seldom. Called once, before serving."""
+    # What is there now stays: it need not be looked at again and again.
+    gc.collect()
+    gc.freeze()
+    # A window of usage makes hundreds of thousands of objects, hardly any in a cycle.
+    gc.set_threshold(50_000, 20, 50)

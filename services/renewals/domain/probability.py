@@ -7,6 +7,7 @@ risks were found. Points are percentage points with one decimal, and add up exac
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from math import prod
 from typing import Literal
 
 from services.renewals.domain.risk import Risk
@@ -95,10 +96,10 @@ class Assessment:
     @property
     def points(self) -> Decimal:
         """The probability in percentage points, with one decimal: the sum of all effects."""
-        odds = self.base / (1 - self.base)
-        for risk in self.risks:
-            odds *= risk.odds_factor
-        return _points(odds / (1 + odds)) if self.risks else _points(self.base)
+        if not self.risks:
+            return _points(self.base)
+        odds = prod((risk.odds_factor for risk in self.risks), start=self.base / (1 - self.base))
+        return _points(odds / (1 + odds))
 
     @property
     def probability(self) -> float:

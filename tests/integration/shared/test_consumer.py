@@ -12,7 +12,7 @@ from shared.bus.batches import Batch
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.retry import Backoff
 from shared.bus.topics import Cluster
-from shared.contracts.event import Event
+from shared.contracts.event import Event, headers_of
 from shared.contracts.onboarding import OwnerRemoved
 from shared.db import dead_letters, inbox
 from shared.db.transaction import Database
@@ -87,6 +87,21 @@ async def test_an_unknown_type_is_passed_over(hall: Hall, wire: Wire) -> None:
     async with hall.listening(Ear()):
         await wire.say(hall.topic, unknown, unheard, known, unknown)
         await hall.wait_for_positions(4)
+    assert await hall.heard() == ["known"]
+    assert await hall.dead_letters() == []
+
+
+async def test_what_nobody_listens_to_is_told_by_its_header_or_else_by_its_body(
+    hall: Hall, wire: Wire
+) -> None:
+    (known,) = events(an_account(), "known")
+    unheard = event_of(OwnerRemoved(account_id=known.subject, role="csm", email="a@example.com"))
+    async with hall.listening(Ear()):
+        named = headers_of(unheard.id, unheard.type, None)
+        await wire.put(hall.topic, b"not for us to read", key="a", headers=named)
+        await wire.put(hall.topic, unheard.to_json(), key="b")
+        await wire.say(hall.topic, known)
+        await hall.wait_for_positions(3)
     assert await hall.heard() == ["known"]
     assert await hall.dead_letters() == []
 

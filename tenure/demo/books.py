@@ -90,6 +90,11 @@ class Auditor:
             "WHERE account_id = ANY(CAST(:accounts AS text[]))",
         )
 
+    async def withheld(self, account_id: str) -> bool:
+        """Tell whether an account has an upsell that something holds back."""
+        sql = "SELECT account_id FROM opportunities WHERE status = 'withheld'"
+        return account_id in {row["account_id"] for row in await self._rows("expansion", sql)}
+
     async def state(self) -> tuple[int, ...]:
         """Return figures that stand still when nothing is under way: first what must be nought."""
         mine = "WHERE account_id = ANY(CAST(:accounts AS text[]))"

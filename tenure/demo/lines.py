@@ -95,6 +95,8 @@ def _renewal(name: str, fact: RenewalAtRisk | RenewalReassessed | RenewalRestore
     if isinstance(fact, RenewalReassessed):
         reasons = f"{_words(fact.reason)} counts with {_words(fact.into_reason)}"
         return f"[green]↑[/green] {name} {change}, {reasons}"
+    if fact.probability == fact.previous_probability:
+        return f"[magenta]=[/magenta] {name} renewal stays at {fact.probability:.0%}"
     closed = ", the save is closed" if fact.save_closed else ""
     return f"[green]↑[/green] {name} {change}{closed}"
 

@@ -37,7 +37,7 @@ class Performance:
     console: Console
     as_json: bool
     keep: bool
-    ok: bool = field(default=False, init=False)
+    failed: list[str] = field(default_factory=list, init=False)
 
     async def run(self, venue: Venue) -> None:
         """Play the story and show what was found."""
@@ -63,7 +63,7 @@ class Performance:
 
     def _show(self, stage: Stage, evidence: Evidence) -> None:
         found: Mapping[str, Any] = figures(stage, evidence, checks(evidence))
-        self.ok = found["ok"]
+        self.failed = [check["name"] for check in found["checks"] if not check["ok"]]
         if self.as_json:
             print_json(found)
             sys.stdout.flush()
@@ -83,12 +83,13 @@ def perform(parts: Parts, receivers: Receivers, performance: Performance) -> Non
             except (DemoFailedError, Refusal):
                 _complain(venue)
                 raise
-            if not performance.ok:
+            if performance.failed:
                 _complain(venue)
     except (StackError, DemoFailedError, Refusal, OSError) as error:
         fail(explain(error))
-    if not performance.ok:
-        fail("a check failed; --keep leaves everything running, so that you can look")
+    if performance.failed:
+        names = "; ".join(performance.failed)
+        fail(f"failed: {names}. --keep leaves everything running, so that you can look")
 
 
 async def _stay(venue: Venue, ended: Ended) -> None:

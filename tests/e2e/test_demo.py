@@ -22,7 +22,7 @@ def played() -> dict[str, Any]:
         timeout=200,
         cwd=Path(__file__).parents[2],
     )
-    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, done.stderr[-4000:]
     return {"said": json.loads(done.stdout), "told": done.stderr}
 
 

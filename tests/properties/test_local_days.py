@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.health.domain.usage.counting import LocalDays
+from services.health.domain.usage.local_days import LocalDays
 from shared.kernel.days import local_day, zone_of
 
 SINCE_2000 = datetime(2000, 1, 1, tzinfo=UTC)

@@ -106,7 +106,7 @@ class UsageStream:
     async def _save(
         self, tx: Transaction, window: Read, batches: Sequence[Batch], group: str
     ) -> Block | None:
-        batch = Usage(window.arrivals, window.values, window.latest)
+        batch = Usage(window.arrivals, window.values)
         judge = self._profile or await PROFILES.current(tx)
         claim = await count_usage(tx, batch, Counting(judge, self._known, self._keeps_raw))
         await intake.add_rejections(tx, window.rejections)

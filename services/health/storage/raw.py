@@ -12,7 +12,7 @@ from uuid import UUID
 import cramjam
 import msgspec
 
-from services.health.domain.usage.counting import LocalDays
+from services.health.domain.usage.local_days import LocalDays
 from shared.db.transaction import Transaction
 from shared.kernel.ids import new_id
 

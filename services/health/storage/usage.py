@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from services.health.domain.usage.counting import Cell, Counts, SumCell
+from services.health.domain.usage.counting import Cell, Cells, Counts, Standing, SumCell
 from services.health.storage.accounts import PeerGroup
 from shared.db.transaction import Transaction
 
@@ -27,14 +27,15 @@ async def groups(tx: Transaction, account_ids: Iterable[str]) -> Mapping[str, Pe
     return {row["account_id"]: PeerGroup(row["segment"], row["time_zone"]) for row in rows}
 
 
-async def add(tx: Transaction, counts: Counts) -> None:
+async def add(tx: Transaction, counts: Counts, stands: Mapping[str, Standing]) -> None:
     """Add a batch's counts; rows are taken in key order, so that batches cannot deadlock.
 
     The account rows come first: their lock keeps a day from being sealed between a count and
     the note that it came late.
     """
-    await _touch_accounts(tx, counts)
-    if any(delta.is_backfilled for delta in counts.accounts.values()):
+    touched = [(each, day, stands[each]) for each, day in sorted(counts.first_days.items())]
+    await _touch_accounts(tx, touched)
+    if any(stand.is_backfilled for _, _, stand in touched):
         await _note_backfill(tx)
     await _add_rows(tx, "usage_daily", counts.events)
     await _add_rows(tx, "usage_users", counts.users)
@@ -126,8 +127,7 @@ async def _note_backfill(tx: Transaction) -> None:
     )
 
 
-async def _touch_accounts(tx: Transaction, counts: Counts) -> None:
-    rows = sorted(counts.accounts.items())
+async def _touch_accounts(tx: Transaction, rows: Sequence[tuple[str, date, Standing]]) -> None:
     await tx.execute(
         "INSERT INTO accounts AS a (account_id, first_seen_at, last_active_at, first_day, "
         "rescore_at, caused_at, backfilled_at) "
@@ -146,29 +146,28 @@ async def _touch_accounts(tx: Transaction, counts: Counts) -> None:
         "backfilled_at = coalesce(EXCLUDED.backfilled_at, a.backfilled_at)",
         now=tx.now,
         debounce=SCORED_AFTER_USAGE,
-        ids=[account_id for account_id, _ in rows],
-        last=[delta.last_active_at for _, delta in rows],
-        days=[delta.first_day for _, delta in rows],
-        received=[delta.received_at for _, delta in rows],
-        backfilled=[delta.is_backfilled for _, delta in rows],
+        ids=[account_id for account_id, _, _ in rows],
+        last=[stand.last_active_at for _, _, stand in rows],
+        days=[first_day for _, first_day, _ in rows],
+        received=[stand.received_at for _, _, stand in rows],
+        backfilled=[stand.is_backfilled for _, _, stand in rows],
     )
 
 
-async def _add_rows(tx: Transaction, table: str, counts: Mapping[Cell, int]) -> None:
+async def _add_rows(tx: Transaction, table: str, cells: Cells) -> None:
     column = _COLUMN[table]
-    rows = sorted(counts.items())
-    if not rows:
+    if not cells.events:
         return
-    days = {day: day.isoformat() for day in {key[1] for key in counts}}
+    days = {day: day.isoformat() for day in set(cells.days)}
     await tx.execute(
         f"INSERT INTO {table} AS t (account_id, day, {column}, n) "
         f"SELECT * FROM unnest({_list('ids')}, CAST({_list('days')} AS date[]), "
         f"{_list('names')}, CAST({_list('ns')} AS bigint[])) "
         f"ON CONFLICT (account_id, day, {column}) DO UPDATE SET n = t.n + EXCLUDED.n",
-        ids=_SEPARATOR.join([key[0] for key, _ in rows]),
-        days=_SEPARATOR.join([days[key[1]] for key, _ in rows]),
-        names=_SEPARATOR.join([key[2] for key, _ in rows]),
-        ns=_SEPARATOR.join([str(n) for _, n in rows]),
+        ids=_SEPARATOR.join(cells.accounts),
+        days=_SEPARATOR.join([days[day] for day in cells.days]),
+        names=_SEPARATOR.join(cells.labels),
+        ns=_SEPARATOR.join(map(str, cells.events)),
     )
 
 

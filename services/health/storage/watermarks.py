@@ -26,14 +26,6 @@ FROM watermarks ORDER BY segment, time_zone, event_time DESC
 """
 
 
-class Seen(NamedTuple):
-    """The latest live event of an account: in which partition, its time, and when it came."""
-
-    partition: int
-    event_time: datetime
-    received_at: datetime
-
-
 class Watermark(NamedTuple):
     """The latest event time of a group, and when the first event past midnight came in."""
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile
-from services.health.domain.usage.counting import Arrivals, count
+from services.health.domain.usage.arrivals import Arrivals, by_account
+from services.health.domain.usage.counting import Standing, count, standings
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.settings import EVENT_GRACE
 from services.health.storage import raw, usage, usage_ids, watermarks
 from services.health.storage.accounts import PeerGroup
 from services.health.storage.usage_ids import Claim
-from services.health.storage.watermarks import Seen, Watermark
+from services.health.storage.watermarks import Watermark
 from shared.contracts.health import UsageMilestoneReached
 from shared.db.transaction import Transaction
 
@@ -35,7 +36,6 @@ class Usage:
 
     arrivals: Arrivals
     values: Sequence[bytes]
-    latest: Mapping[str, Seen]
 
 
 async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> Claim | None:
@@ -47,18 +47,19 @@ async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> Claim | No
     if not len(arrivals):
         return None
     today, decided = await usage_ids.decide(tx, arrivals.keys, by.known)
-    groups = await usage.groups(tx, arrivals.received)
+    grouped = by_account(arrivals.accounts)
+    groups = await usage.groups(tx, grouped.ids)
     zones = {account: g.time_zone for account, g in groups.items() if g.time_zone != "UTC"}
     skipped = _places(arrivals, decided.known)
-    new = _keys_but(arrivals, skipped)
+    new, stands = _keys_but(arrivals, skipped), standings(arrivals, grouped)
     if new:
         chunk = raw.Chunk(batch.values, sorted(skipped), zones)
         packing = _pack(chunk) if by.keeps_raw else None
-        await usage.add(tx, count(arrivals, zones, skipped))
-        await _reach_milestones(tx, arrivals, skipped, by.profile)
+        await usage.add(tx, count(arrivals, grouped, zones, skipped), stands)
+        await _reach_milestones(tx, arrivals, skipped, stands, by.profile)
         if packing is not None:
             await raw.add(tx, today, len(new), await packing)
-    await _note_watermarks(tx, batch.latest, groups)
+    await _note_watermarks(tx, stands, groups)
     return Claim(today, new, decided)
 
 
@@ -82,13 +83,16 @@ def _pack(chunk: raw.Chunk) -> asyncio.Future[bytes]:
 
 
 async def _note_watermarks(
-    tx: Transaction, latest: Mapping[str, Seen], groups: Mapping[str, PeerGroup]
+    tx: Transaction, stands: Mapping[str, Standing], groups: Mapping[str, PeerGroup]
 ) -> None:
     """Move the watermarks of the accounts' peer groups to their latest live events."""
     marks: dict[tuple[PeerGroup, int], Watermark] = {}
-    for account_id, seen in latest.items():
-        at = (groups.get(account_id, _NEWCOMERS), seen.partition)
-        mark = Watermark(min(seen.event_time, seen.received_at), seen.received_at)
+    for account_id, stand in stands.items():
+        if stand.live is None:
+            continue
+        partition, received_at = stand.live.came
+        at = (groups.get(account_id, _NEWCOMERS), partition)
+        mark = Watermark(min(stand.live.time, received_at), received_at)
         if at not in marks or mark > marks[at]:
             marks[at] = mark
     if marks:
@@ -96,7 +100,11 @@ async def _note_watermarks(
 
 
 async def _reach_milestones(
-    tx: Transaction, arrivals: Arrivals, skipped: Collection[int], profile: Profile | ProfileBook
+    tx: Transaction,
+    arrivals: Arrivals,
+    skipped: Collection[int],
+    stands: Mapping[str, Standing],
+    profile: Profile | ProfileBook,
 ) -> None:
     for milestone in profile.milestones:
         pairs = _users_of(arrivals, skipped, milestone.event)
@@ -113,7 +121,7 @@ async def _reach_milestones(
                 UsageMilestoneReached(
                     account_id=account_id,
                     milestone=milestone.name,
-                    reached_at=arrivals.last[account_id],
+                    reached_at=stands[account_id].last_active_at,
                     users=found[account_id],
                 )
             )

@@ -5,7 +5,8 @@ from datetime import date
 
 import msgspec
 
-from services.health.domain.usage.counting import SumCell, amounts_of
+from services.health.domain.usage.arrivals import amounts_of
+from services.health.domain.usage.counting import SumCell
 from services.health.storage import raw, sums
 from services.health.storage.raw import RawEvent
 from services.health.storage.sums import Pair

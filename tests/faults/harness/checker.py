@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from services.health.domain.usage.counting import event_key
+from services.health.domain.usage.arrivals import event_key
 from shared.bus.listeners import topics_of
 from shared.bus.topics import USAGE_TOPIC
 from shared.contracts.registry import topic_of

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.health.domain.usage.counting import event_key
+from services.health.domain.usage.arrivals import event_key
 
 OPENING = {
     "payment_failed": "payment_recovered",

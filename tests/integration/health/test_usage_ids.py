@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.health.domain.usage.counting import keys_of
+from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.jobs import keep_usage_days, merge_usage_ids
 from services.health.listeners import UsageStream

@@ -14,7 +14,7 @@ import pytest_asyncio
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from services.health.domain.usage.counting import keys_of
+from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.storage import usage_ids
 from shared.auth import keys

@@ -1,17 +1,31 @@
 """Adding up a batch: local days, what is left out, sums, and the filter over past ids."""
 
-from datetime import UTC, date, datetime
+from collections import Counter
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, bits_of, words_of
-from services.health.domain.usage.counting import (
+import numpy as np
+
+from services.health.domain.usage.arrivals import (
     Amount,
     Arrivals,
+    Came,
     amounts_of,
-    count,
+    by_account,
     event_key,
     keys_of,
+)
+from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, bits_of, words_of
+from services.health.domain.usage.counting import (
+    Cells,
+    Counts,
+    Live,
+    Standing,
+    count,
+    standings,
 )
 from services.health.domain.usage.known_ids import (
     KnownIds,
@@ -32,9 +46,19 @@ def arrivals(*rows: tuple[str, str, str, str | None, datetime]) -> Arrivals:
         made.names.append(name)
         made.users.append(user)
         made.times.append(time)
-        made.last[account] = max(time, made.last.get(account, time))
-        made.received[account] = NOON
+        made.came.append(Came(len(made), NOON + timedelta(seconds=len(made))))
     return made
+
+
+def counted(batch: Arrivals, zones: Mapping[str, str], skipped: Collection[int] = ()) -> Counts:
+    return count(batch, by_account(batch.accounts), zones, skipped)
+
+
+def told(cells: Cells) -> dict[tuple[str, date, str], int]:
+    """As a mapping; that rows come in the order of their keys is checked on the way."""
+    rows = list(zip(cells.accounts, cells.days, cells.labels, strict=True))
+    assert rows == sorted(set(rows))
+    return dict(zip(rows, cells.events, strict=True))
 
 
 def suspects(filled: KeyFilter | GrowingFilter, keys: list[bytes]) -> Any:
@@ -53,18 +77,68 @@ def test_events_left_out_add_nothing_anywhere() -> None:
         ("3", "globex", "login", "cid", NOON),
     )
     batch.amounts = [Amount(0, "seats", 2.0), Amount(1, "seats", 3.0)]
-    counts = count(batch, {}, {1, 2})
+    counts = counted(batch, {}, {1, 2})
     day = NOON.date()
-    assert counts.events == {("acme", day, "login"): 1}
-    assert counts.users == {("acme", day, "ann"): 1}
+    assert told(counts.events) == {("acme", day, "login"): 1}
+    assert told(counts.users) == {("acme", day, "ann"): 1}
     assert counts.sums == {("acme", day, "login", "seats"): (2.0, 1)}
-    assert set(counts.accounts) == {"acme"}
+    assert counts.first_days == {"acme": day}
 
 
 def test_an_event_without_a_user_counts_as_an_event_only() -> None:
-    counts = count(arrivals(("1", "acme", "login", None, NOON)), {"acme": "Asia/Tokyo"})
-    assert counts.events == {("acme", date(2026, 3, 2), "login"): 1}
-    assert not counts.users
+    counts = counted(arrivals(("1", "acme", "login", None, NOON)), {"acme": "Asia/Tokyo"})
+    assert told(counts.events) == {("acme", date(2026, 3, 2), "login"): 1}
+    assert told(counts.users) == {}
+
+
+def test_a_batch_of_many_is_counted_as_one_by_one_would_be() -> None:
+    draw = np.random.default_rng(7)
+    zones = {"b": "Asia/Tokyo", "c": "America/St_Johns", "d": "Europe/Berlin"}
+    # Over two midnights of each zone, one of which moves its clock.
+    begins = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    rows = [
+        (
+            str(number),
+            "abcd"[draw.integers(4)],
+            ("login", "export", "export.csv")[draw.integers(3)],
+            ("ann", "bob", None)[draw.integers(3)],
+            begins + timedelta(minutes=int(draw.integers(2_900))),
+        )
+        for number in range(3_000)
+    ]
+    skipped = set(draw.choice(3_000, 200, replace=False).tolist())
+    counts = counted(arrivals(*rows), zones, skipped)
+    events: Counter[tuple[str, date, str]] = Counter()
+    users: Counter[tuple[str, date, str]] = Counter()
+    for place, (_, account, name, user, time) in enumerate(rows):
+        if place not in skipped:
+            day = time.astimezone(ZoneInfo(zones.get(account, "UTC"))).date()
+            events[account, day, name] += 1
+            if user is not None:
+                users[account, day, user] += 1
+    assert told(counts.events) == events
+    assert told(counts.users) == users
+    assert counts.first_days == {
+        account: min(day for one, day, _ in events if one == account) for account in "abcd"
+    }
+
+
+def test_where_a_batch_leaves_its_accounts() -> None:
+    later = NOON + timedelta(hours=1)
+    batch = arrivals(
+        ("1", "acme", "login", "ann", NOON),
+        ("2", "globex", "login", "bob", NOON),
+        ("3", "acme", "login", "ann", later),
+        ("4", "acme", "login", "ann", later),
+        ("5", "initech", "login", "ann", NOON),
+    )
+    batch.past = {2, 3, 4}
+    came, moments = batch.came, [each.received_at for each in batch.came]
+    assert standings(batch, by_account(batch.accounts)) == {
+        "acme": Standing(later, moments[3], is_backfilled=True, live=Live(NOON, came[0])),
+        "globex": Standing(NOON, moments[1], is_backfilled=False, live=Live(NOON, came[1])),
+        "initech": Standing(NOON, moments[4], is_backfilled=True, live=None),
+    }
 
 
 def test_only_finite_numbers_are_added_up() -> None:

@@ -12,7 +12,7 @@ from services.health.listeners.usage_wire import is_simple
 @example(text="é", raw=True)
 @example(text="\u2028", raw=False)
 @example(text="a\nb", raw=False)
-def test_what_looks_simple_is_printable(text: str, raw: bool) -> None:
+def test_what_looks_simple_is_printable(*, text: str, raw: bool) -> None:
     value = f'["{text}"]'.encode(errors="replace") if raw else msgspec.json.encode([text])
     try:
         found = msgspec.json.decode(value, type=list[str])

@@ -163,9 +163,9 @@ class RecordReader:
         to, wanted = into.arrivals, self.wanted.get(event.name, ())
         to.amounts += amounts_of(event.properties, wanted, len(to))
         to.keys += keys_of(event.source, [event.id])
-        to.accounts.append(str(event.account_id))
-        to.names.append(event.name)
-        to.users.append(event.user_id)
+        to.accounts.extend([str(event.account_id)])
+        to.names.extend([event.name])
+        to.users.extend([event.user_id])
         to.times.append(event.time)
         to.came.append(came)
         into.values.append(as_text(event))
@@ -176,9 +176,9 @@ def _quickly(run: Sequence[_Plain], columns: Columns, into: Read) -> None:
     if any(columns.past):
         to.past.update(at for at, is_past in enumerate(columns.past, len(to)) if is_past)
     to.keys += columns.keys()
-    to.accounts += columns.accounts
-    to.names += columns.names
-    to.users += columns.users
+    to.accounts.extend(columns.accounts)
+    to.names.extend(columns.names)
+    to.users.extend(columns.users)
     to.times += columns.times
     for plain in run:
         to.came += [plain.came] * len(plain.wires)

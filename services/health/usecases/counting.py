@@ -1,13 +1,16 @@
 """Count usage events, exactly once."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
+
+import numpy as np
 
 from services.health.domain.profile.book import ProfileBook
-from services.health.domain.profile.profile import Profile
-from services.health.domain.usage.arrivals import Arrivals, by_account
-from services.health.domain.usage.counting import Standing, count, standings
+from services.health.domain.profile.profile import Profile, UsageMilestone
+from services.health.domain.usage.arrivals import Arrivals, Mask
+from services.health.domain.usage.counting import Standing, count, standings, who_did
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.settings import EVENT_GRACE
 from services.health.storage import raw, usage, usage_ids, watermarks
@@ -47,26 +50,23 @@ async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> Claim | No
     if not len(arrivals):
         return None
     today, decided = await usage_ids.decide(tx, arrivals.keys, by.known)
-    grouped = by_account(arrivals.accounts)
-    groups = await usage.groups(tx, grouped.ids)
+    closed = arrivals.closed()
+    groups = await usage.groups(tx, closed.grouped.ids)
     zones = {account: g.time_zone for account, g in groups.items() if g.time_zone != "UTC"}
     skipped = _places(arrivals, decided.known)
-    new, stands = _keys_but(arrivals, skipped), standings(arrivals, grouped)
+    counted = _all_but(skipped, len(arrivals))
+    new, stands = list(compress(arrivals.keys, counted.tolist())), standings(closed)
     if new:
         chunk = raw.Chunk(batch.values, sorted(skipped), zones)
         packing = _pack(chunk) if by.keeps_raw else None
-        await usage.add(tx, count(arrivals, grouped, zones, skipped), stands)
-        await _reach_milestones(tx, arrivals, skipped, stands, by.profile)
+        await usage.add(tx, count(closed, zones, counted), stands)
+        for milestone in by.profile.milestones:
+            pairs = who_did(closed, milestone.event, counted)
+            await _reach(tx, milestone, pairs, stands)
         if packing is not None:
             await raw.add(tx, today, len(new), await packing)
     await _note_watermarks(tx, stands, groups)
     return Claim(today, new, decided)
-
-
-def _keys_but(arrivals: Arrivals, skipped: Collection[int]) -> Sequence[bytes]:
-    if not skipped:
-        return arrivals.keys
-    return [key for place, key in enumerate(arrivals.keys) if place not in skipped]
 
 
 def _places(arrivals: Arrivals, known: Collection[bytes]) -> set[int]:
@@ -75,6 +75,12 @@ def _places(arrivals: Arrivals, known: Collection[bytes]) -> set[int]:
     if known:
         skipped.update(place for place, key in enumerate(arrivals.keys) if key in known)
     return skipped
+
+
+def _all_but(places: Iterable[int], length: int) -> Mask:
+    counted = np.ones(length, dtype=np.bool_)
+    counted[list(places)] = False
+    return counted
 
 
 def _pack(chunk: raw.Chunk) -> asyncio.Future[bytes]:
@@ -99,41 +105,27 @@ async def _note_watermarks(
         await watermarks.note(tx, marks, EVENT_GRACE)
 
 
-async def _reach_milestones(
+async def _reach(
     tx: Transaction,
-    arrivals: Arrivals,
-    skipped: Collection[int],
+    milestone: UsageMilestone,
+    pairs: Collection[tuple[str, str]],
     stands: Mapping[str, Standing],
-    profile: Profile | ProfileBook,
 ) -> None:
-    for milestone in profile.milestones:
-        pairs = _users_of(arrivals, skipped, milestone.event)
-        done = await usage.reached(tx, milestone.name, {a for a, _ in pairs}) if pairs else set()
-        pairs = {pair for pair in pairs if pair[0] not in done}
-        if not pairs:
-            continue
-        found = await usage.add_milestone_users(tx, milestone.name, pairs)
-        there = sorted(one for one, users in found.items() if users >= milestone.users)
-        if there:
-            await usage.reach_milestone(tx, there, milestone.name)
-        for account_id in there:
-            tx.emit(
-                UsageMilestoneReached(
-                    account_id=account_id,
-                    milestone=milestone.name,
-                    reached_at=stands[account_id].last_active_at,
-                    users=found[account_id],
-                )
+    """Note users of accounts that did a milestone's event, and say which accounts are there."""
+    done = await usage.reached(tx, milestone.name, {a for a, _ in pairs}) if pairs else set()
+    pairs = {pair for pair in pairs if pair[0] not in done}
+    if not pairs:
+        return
+    found = await usage.add_milestone_users(tx, milestone.name, pairs)
+    there = sorted(one for one, users in found.items() if users >= milestone.users)
+    if there:
+        await usage.reach_milestone(tx, there, milestone.name)
+    for account_id in there:
+        tx.emit(
+            UsageMilestoneReached(
+                account_id=account_id,
+                milestone=milestone.name,
+                reached_at=stands[account_id].last_active_at,
+                users=found[account_id],
             )
-
-
-def _users_of(arrivals: Arrivals, skipped: Collection[int], name: str) -> set[tuple[str, str]]:
-    """Return the (account, user) pairs that did something."""
-    if name not in arrivals.names:
-        return set()
-    rows = zip(arrivals.names, arrivals.accounts, arrivals.users, strict=True)
-    return {
-        (account, user)
-        for place, (done, account, user) in enumerate(rows)
-        if done == name and user is not None and place not in skipped
-    }
+        )

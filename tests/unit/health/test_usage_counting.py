@@ -14,7 +14,6 @@ from services.health.domain.usage.arrivals import (
     Arrivals,
     Came,
     amounts_of,
-    by_account,
     event_key,
     keys_of,
 )
@@ -26,6 +25,7 @@ from services.health.domain.usage.counting import (
     Standing,
     count,
     standings,
+    who_did,
 )
 from services.health.domain.usage.known_ids import (
     KnownIds,
@@ -42,16 +42,17 @@ def arrivals(*rows: tuple[str, str, str, str | None, datetime]) -> Arrivals:
     made = Arrivals()
     for event_id, account, name, user, time in rows:
         made.keys += keys_of("/shop", [event_id])
-        made.accounts.append(account)
-        made.names.append(name)
-        made.users.append(user)
+        made.accounts.extend([account])
+        made.names.extend([name])
+        made.users.extend([user])
         made.times.append(time)
         made.came.append(Came(len(made), NOON + timedelta(seconds=len(made))))
     return made
 
 
 def counted(batch: Arrivals, zones: Mapping[str, str], skipped: Collection[int] = ()) -> Counts:
-    return count(batch, by_account(batch.accounts), zones, skipped)
+    wanted = np.array([place not in skipped for place in range(len(batch))])
+    return count(batch.closed(), zones, wanted)
 
 
 def told(cells: Cells) -> dict[tuple[str, date, str], int]:
@@ -123,6 +124,21 @@ def test_a_batch_of_many_is_counted_as_one_by_one_would_be() -> None:
     }
 
 
+def test_who_did_something_is_told_once() -> None:
+    batch = arrivals(
+        ("1", "acme", "export", "ann", NOON),
+        ("2", "acme", "export", "ann", NOON),
+        ("3", "acme", "export", None, NOON),
+        ("4", "acme", "login", "bob", NOON),
+        ("5", "globex", "export", "cid", NOON),
+        ("6", "globex", "export", "dan", NOON),
+    ).closed()
+    counted = np.array([True] * 5 + [False])
+    assert who_did(batch, "export", counted) == {("acme", "ann"), ("globex", "cid")}
+    assert who_did(batch, "exp", counted) == set()
+    assert who_did(batch, "zzz", counted) == set()
+
+
 def test_where_a_batch_leaves_its_accounts() -> None:
     later = NOON + timedelta(hours=1)
     batch = arrivals(
@@ -134,7 +150,7 @@ def test_where_a_batch_leaves_its_accounts() -> None:
     )
     batch.past = {2, 3, 4}
     came, moments = batch.came, [each.received_at for each in batch.came]
-    assert standings(batch, by_account(batch.accounts)) == {
+    assert standings(batch.closed()) == {
         "acme": Standing(later, moments[3], is_backfilled=True, live=Live(NOON, came[0])),
         "globex": Standing(NOON, moments[1], is_backfilled=False, live=Live(NOON, came[1])),
         "initech": Standing(NOON, moments[4], is_backfilled=True, live=None),

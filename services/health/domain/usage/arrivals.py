@@ -4,6 +4,7 @@ A batch is kept by columns, not by rows: most of the work is then done by loops 
 Python's own, and there is no object per event.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.int64]
 """What stands at each place, as the number of its label."""
+
+Mask = npt.NDArray[np.bool_]
+"""Whether each place is meant."""
 
 
 class Amount(NamedTuple):
@@ -41,6 +45,47 @@ class Coded(NamedTuple):
 
     labels: list[str]
     codes: Codes
+
+    def are(self, label: str) -> Mask:
+        """Tell for each place whether a label stands there."""
+        at = bisect_left(self.labels, label)
+        is_known = at < len(self.labels) and self.labels[at] == label
+        found: Mask = self.codes == (at if is_known else len(self.labels))
+        return found
+
+
+class Column:
+    """A column of texts that is being filled. Texts are numbered as they come, and not kept.
+
+    Numbers are counted a good deal faster than texts, and to look at a text again when many
+    thousand others have come takes as long as to decode it.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
+        self._numbers[None] = 0
+        self._parts: list[Codes] = []
+
+    def extend(self, texts: Sequence[str | None]) -> None:
+        """Add texts; None stands for none."""
+        numbers = map(self._numbers.__getitem__, texts)
+        self._parts.append(np.fromiter(numbers, np.int64, len(texts)))
+
+    def coded(self) -> Coded:
+        """Return what it holds."""
+        labels = sorted(label for label in self._numbers if label is not None)
+        ranks = np.empty(len(self._numbers), dtype=np.int64)
+        ranks[[self._numbers[label] for label in labels]] = np.arange(len(labels))
+        ranks[0] = -1
+        return Coded(labels, ranks[np.concatenate(self._parts or [np.empty(0, np.int64)])])
+
+
+class _Numbers(dict[str | None, int]):
+    """The numbers of texts: a new one gets the next."""
+
+    def __missing__(self, text: str | None) -> int:
+        number = self[text] = len(self)
+        return number
 
 
 class Account(NamedTuple):
@@ -67,19 +112,23 @@ class Grouped:
             start, end = end, end + size
             yield Account(account_id, places[start:end])
 
+    def numbers(self) -> Codes:
+        """Return the number of its account for each event in that order."""
+        return np.repeat(np.arange(len(self.ids)), self.sizes)
+
 
 @dataclass(slots=True)
 class Arrivals:
     """Usage events by column; they share their places.
 
-    ``keys`` stand for (source, id); ``users`` without one are None. ``past`` are the places of
-    past usage, which says nothing about how far time has come.
+    ``keys`` stand for (source, id). ``past`` are the places of past usage, which says nothing
+    about how far time has come.
     """
 
     keys: list[bytes] = field(default_factory=list)
-    accounts: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    users: list[str | None] = field(default_factory=list)
+    accounts: Column = field(default_factory=Column)
+    names: Column = field(default_factory=Column)
+    users: Column = field(default_factory=Column)
     times: list[datetime] = field(default_factory=list)
     came: list[Came] = field(default_factory=list)
     amounts: list[Amount] = field(default_factory=list)
@@ -100,20 +149,34 @@ class Arrivals:
             seen.add(key)
         return again
 
+    def closed(self) -> "Closed":
+        """Return them as they are counted."""
+        accounts = self.accounts.coded()
+        sizes = np.bincount(accounts.codes, minlength=len(accounts.labels)).astype(np.int64)
+        order = np.argsort(accounts.codes, kind="stable")
+        return Closed(
+            Grouped(accounts.labels, order, sizes),
+            accounts,
+            self.names.coded(),
+            self.users.coded(),
+            self.times,
+            self.came,
+            self.amounts,
+            self.past,
+        )
 
-def coded(column: Sequence[str | None]) -> Coded:
-    """Return a column as numbers, which are counted a good deal faster than texts."""
-    labels = sorted({label for label in set(column) if label is not None})
-    numbers: dict[str | None, int] = {label: number for number, label in enumerate(labels)}
-    numbers[None] = -1
-    return Coded(labels, np.fromiter(map(numbers.__getitem__, column), np.int64, len(column)))
 
+class Closed(NamedTuple):
+    """Arrivals to which nothing is added any more, by place and by account."""
 
-def by_account(accounts: Sequence[str]) -> Grouped:
-    """Return the places of events by their accounts."""
-    labels, codes = coded(accounts)
-    sizes = np.bincount(codes, minlength=len(labels)).astype(np.int64)
-    return Grouped(labels, np.argsort(codes, kind="stable"), sizes)
+    grouped: Grouped
+    accounts: Coded
+    names: Coded
+    users: Coded
+    times: Sequence[datetime]
+    came: Sequence[Came]
+    amounts: Sequence[Amount]
+    past: set[int]
 
 
 def event_key(source: str, event_id: str) -> UUID:

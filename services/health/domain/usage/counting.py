@@ -4,15 +4,14 @@ Texts are numbered first: numpy then counts the numbers of a whole batch at once
 their texts, which is the order in which rows are to be written.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from services.health.domain.usage.arrivals import Arrivals, Came, Coded, Codes, Grouped, coded
+from services.health.domain.usage.arrivals import Came, Closed, Coded, Codes, Grouped, Mask
 from services.health.domain.usage.local_days import LocalDays
 
 Cell = tuple[str, date, str]
@@ -23,8 +22,6 @@ SumCell = tuple[str, date, str, str]
 
 Wanted = Mapping[str, frozenset[str]]
 """The properties to add up, by event name."""
-
-_NO_SKIPS: frozenset[int] = frozenset()
 
 
 class Cells(NamedTuple):
@@ -69,31 +66,41 @@ class Counts:
     first_days: Mapping[str, date]
 
 
-def count(
-    arrivals: Arrivals,
-    grouped: Grouped,
-    zones: Mapping[str, str],
-    skipped: Collection[int] = _NO_SKIPS,
-) -> Counts:
-    """Add up a batch of at least one event, leaving out the places that are skipped."""
+def count(arrivals: Closed, zones: Mapping[str, str], counted: Mask) -> Counts:
+    """Add up those events of a batch that count; there is at least one."""
     days = LocalDays(zones)
-    on = days.of_all(grouped, arrivals.times)
-    counted = np.ones(len(arrivals), dtype=np.bool_)
-    counted[list(skipped)] = False
-    tally = _Tally(grouped, on, counted[grouped.order])
-    events = tally.by(coded(arrivals.names))
-    users = tally.by(coded(arrivals.users))
+    order = arrivals.grouped.order
+    tally = _Tally(arrivals.grouped, days.of_all(arrivals.grouped, arrivals.times), counted[order])
+    events = tally.by(arrivals.names)
+    users = tally.by(arrivals.users)
     # Cells are in order, so the first of an account has its first day.
     first = dict(zip(reversed(events.accounts), reversed(events.days), strict=True))
-    sums = _add_up(arrivals, days, skipped) if arrivals.amounts else {}
+    sums = _add_up(arrivals, days, counted) if arrivals.amounts else {}
     return Counts(events, users, sums, first)
 
 
-def standings(arrivals: Arrivals, grouped: Grouped) -> dict[str, Standing]:
+def who_did(arrivals: Closed, name: str, counted: Mask) -> set[tuple[str, str]]:
+    """Return the (account, user) pairs of the events of a name that count."""
+    wanted = counted & arrivals.names.are(name) & (arrivals.users.codes >= 0)
+    if not wanted.any():
+        return set()
+    width = len(arrivals.users.labels)
+    pairs = np.unique(arrivals.accounts.codes[wanted] * width + arrivals.users.codes[wanted])
+    accounts, users = np.divmod(pairs, width)
+    return set(
+        zip(
+            _texts(arrivals.accounts.labels, accounts),
+            _texts(arrivals.users.labels, users),
+            strict=True,
+        )
+    )
+
+
+def standings(arrivals: Closed) -> dict[str, Standing]:
     """Return where a batch leaves each account, also by events that do not count again."""
     times, came = arrivals.times, arrivals.came
     found = {}
-    for account_id, places in grouped:
+    for account_id, places in arrivals.grouped:
         last = at = max(places, key=times.__getitem__)
         past = arrivals.past.intersection(places) if arrivals.past else ()
         live = [place for place in places if place not in past] if past else places
@@ -111,7 +118,7 @@ class _Tally:
 
     grouped: Grouped
     days: Codes
-    counted: npt.NDArray[np.bool_]
+    counted: Mask
 
     def by(self, column: Coded) -> Cells:
         """Count those that have a label, by it."""
@@ -121,13 +128,13 @@ class _Tally:
             return Cells([], [], [], [])
         first, width = int(self.days.min()), len(column.labels)
         span = int(self.days.max()) - first + 1
-        accounts = np.repeat(np.arange(len(self.grouped.ids)), self.grouped.sizes)
-        cells = ((accounts * span + self.days - first) * width + codes)[wanted]
+        account_days = self.grouped.numbers() * span + self.days - first
+        cells = (account_days * width + codes)[wanted]
         found, events = np.unique(cells, return_counts=True)
-        account_days, labels = np.divmod(found, width)
-        numbers, ordinals = np.divmod(account_days, span)
+        by_day, labels = np.divmod(found, width)
+        accounts, ordinals = np.divmod(by_day, span)
         return Cells(
-            _texts(self.grouped.ids, numbers),
+            _texts(self.grouped.ids, accounts),
             _dates(ordinals + first),
             _texts(column.labels, labels),
             events.tolist(),
@@ -143,15 +150,14 @@ def _dates(ordinals: Codes) -> list[date]:
     return [known[ordinal] for ordinal in ordinals.tolist()]
 
 
-def _add_up(
-    arrivals: Arrivals, days: LocalDays, skipped: Collection[int]
-) -> dict[SumCell, tuple[float, int]]:
+def _add_up(arrivals: Closed, days: LocalDays, counted: Mask) -> dict[SumCell, tuple[float, int]]:
     sums: dict[SumCell, tuple[float, int]] = {}
+    accounts, names = arrivals.accounts, arrivals.names
     for place, name, value in arrivals.amounts:
-        if place not in skipped:
-            account_id = arrivals.accounts[place]
+        if counted[place]:
+            account_id = accounts.labels[accounts.codes[place]]
             day = days.of(account_id, arrivals.times[place])
-            cell = (account_id, day, arrivals.names[place], name)
+            cell = (account_id, day, names.labels[names.codes[place]], name)
             total, n = sums.get(cell, (0.0, 0))
             sums[cell] = (total + value, n + 1)
     return sums

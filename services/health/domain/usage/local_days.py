@@ -58,7 +58,7 @@ class LocalDays:
         return day if span is not None and span[0] <= first and last < span[1] else None
 
     def _one_by_one(self, places: Codes, grouped: Grouped, times: Sequence[datetime]) -> list[int]:
-        ids = np.repeat(np.arange(len(grouped.ids)), grouped.sizes)[places].tolist()
+        ids = grouped.numbers()[places].tolist()
         moments = grouped.order[places].tolist()
         return [
             self.of(grouped.ids[number], times[moment]).toordinal()

@@ -1,15 +1,14 @@
 """Count usage events, exactly once."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 import numpy as np
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.profile import Profile, UsageMilestone
-from services.health.domain.usage.arrivals import Arrivals, Mask
+from services.health.domain.usage.arrivals import Arrivals
 from services.health.domain.usage.counting import Standing, count, standings, who_did
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.settings import EVENT_GRACE
@@ -53,11 +52,13 @@ async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> Claim | No
     closed = arrivals.closed()
     groups = await usage.groups(tx, closed.grouped.ids)
     zones = {account: g.time_zone for account, g in groups.items() if g.time_zone != "UTC"}
-    skipped = _places(arrivals, decided.known)
-    counted = _all_but(skipped, len(arrivals))
-    new, stands = list(compress(arrivals.keys, counted.tolist())), standings(closed)
+    new, stands = arrivals.first_places(), standings(closed)
+    for key in decided.known:
+        del new[key]
     if new:
-        chunk = raw.Chunk(batch.values, sorted(skipped), zones)
+        counted = np.zeros(len(arrivals), dtype=np.bool_)
+        counted[list(new.values())] = True
+        chunk = raw.Chunk(batch.values, np.flatnonzero(~counted).tolist(), zones)
         packing = _pack(chunk) if by.keeps_raw else None
         await usage.add(tx, count(closed, zones, counted), stands)
         for milestone in by.profile.milestones:
@@ -66,21 +67,7 @@ async def count_usage(tx: Transaction, batch: Usage, by: Counting) -> Claim | No
         if packing is not None:
             await raw.add(tx, today, len(new), await packing)
     await _note_watermarks(tx, stands, groups)
-    return Claim(today, new, decided)
-
-
-def _places(arrivals: Arrivals, known: Collection[bytes]) -> set[int]:
-    """Return the places of the events that do not count."""
-    skipped = arrivals.repeated()
-    if known:
-        skipped.update(place for place, key in enumerate(arrivals.keys) if key in known)
-    return skipped
-
-
-def _all_but(places: Iterable[int], length: int) -> Mask:
-    counted = np.ones(length, dtype=np.bool_)
-    counted[list(places)] = False
-    return counted
+    return Claim(today, list(new), decided)
 
 
 def _pack(chunk: raw.Chunk) -> asyncio.Future[bytes]:

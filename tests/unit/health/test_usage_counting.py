@@ -168,9 +168,9 @@ def test_a_key_is_the_same_alone_and_in_a_batch() -> None:
     assert event_key("/sho", "pa") != event_key("/shop", "a")
 
 
-def test_repeated_events_are_found_at_their_later_places() -> None:
+def test_an_event_counts_where_it_stands_first() -> None:
     batch = arrivals(*[(each, "acme", "login", "ann", NOON) for each in "abacb"])
-    assert batch.repeated() == {2, 4}
+    assert batch.first_places() == dict(zip(keys_of("/shop", "abc"), (0, 1, 3), strict=True))
 
 
 def test_a_filter_never_denies_what_was_added_and_seldom_suspects_the_rest() -> None:

@@ -137,17 +137,9 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def repeated(self) -> set[int]:
-        """Return the places of events that stand in the batch before."""
-        if len(set(self.keys)) == len(self.keys):
-            return set()
-        seen: set[bytes] = set()
-        again = set()
-        for place, key in enumerate(self.keys):
-            if key in seen:
-                again.add(place)
-            seen.add(key)
-        return again
+    def first_places(self) -> dict[bytes, int]:
+        """Return for each key the place where it stands first."""
+        return dict(zip(reversed(self.keys), range(len(self.keys) - 1, -1, -1), strict=True))
 
     def closed(self) -> "Closed":
         """Return them as they are counted."""

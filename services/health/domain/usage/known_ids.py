@@ -23,7 +23,7 @@ _IDS_IN_BUCKET = 96
 
 
 class Block(NamedTuple):
-    """The ids of one batch, by its number. They are in the order of their events."""
+    """The ids of one batch, by its number, in any order."""
 
     seq: int
     day: date

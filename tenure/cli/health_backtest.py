@@ -23,7 +23,7 @@ from services.health.domain.profile.reading import ProfileInvalid
 from services.health.usecases.backtest_report import render_report
 from services.health.usecases.documents import read_document
 from services.health.usecases.history import NoOutcomes, recorded_history
-from services.health.usecases.profiles import shipped_documents
+from services.health.usecases.profiles import PROFILES, shipped_documents
 from shared.db.transaction import Transaction
 from shared.kernel.errors import Invalid
 from tenure.cli.backtest_files import open_table
@@ -37,7 +37,12 @@ _READ = 0.3
 
 
 def backtest(
-    profile: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or a YAML file.")],
+    profile: Annotated[
+        str,
+        typer.Argument(
+            help="A YAML file, NAME or NAME@VERSION: of the database, with --usage as shipped."
+        ),
+    ],
     outcomes: Annotated[
         str, typer.Option(help="File of renewals and how they ended, or 'recorded'.")
     ],
@@ -75,7 +80,7 @@ def backtest(
     --report backtest.html[/bold]
     """
     try:
-        chosen = _profile(profile)
+        chosen = _profile(profile, is_stored=usage is None, database=database)
         plan = Plan(
             horizon_days=horizon_days,
             min_lead_days=min_lead_days,
@@ -119,22 +124,44 @@ def _say(found: Backtest, warnings: list[str], report: Path | None, *, as_json: 
         out.print(f"report: {report}", markup=False, soft_wrap=True)
 
 
-def _profile(given: str) -> Profile:
-    """Return a profile from a file, or a shipped one by its name or name@version."""
-    shipped = {one.profile.name: one for one in shipped_documents()}
+def _profile(given: str, *, is_stored: bool, database: str) -> Profile:
+    """Return a profile from a file, or by its name: a stored one, or one that is shipped."""
     path = Path(given)
     if path.suffix in {".yml", ".yaml", ".json"}:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             fail(f"the profile cannot be read: {error}", 2)
-        return read_document(text, {name: one.values for name, one in shipped.items()}).profile
+        shipped = {one.profile.name: one.values for one in shipped_documents()}
+        return read_document(text, shipped).profile
     name, _, version = given.partition("@")
+    if version and not version.isdecimal():
+        raise ProfileInvalid(f"write a version as a number: {name}@3, not {given}")
+    number = int(version) if version else None
+    return _stored(name, number, database) if is_stored else _shipped(name, number)
+
+
+def _stored(name: str, version: int | None, database: str) -> Profile:
+    async def find(tx: Transaction) -> Profile | None:
+        return await PROFILES.version(tx, name, version)
+
+    found = run_in(admin_url(database), "health", find)
+    if found is None:
+        label = f"profile {name} in force" if version is None else f"profile {name}@{version}"
+        raise ProfileInvalid(f"there is no {label}; `tenure profiles list` shows all")
+    return found
+
+
+def _shipped(name: str, version: int | None) -> Profile:
+    shipped = {one.profile.name: one.profile for one in shipped_documents()}
     if name not in shipped:
         known = ", ".join(sorted(shipped))
-        raise ProfileInvalid(f"there is no shipped profile {name}; give a file, or one of {known}")
-    found = shipped[name].profile
-    if version and version != str(found.version):
+        raise ProfileInvalid(
+            f"there is no shipped profile {name}; give a file, one of {known}, or leave --usage "
+            "out for a stored one"
+        )
+    found = shipped[name]
+    if version not in {None, found.version}:
         raise ProfileInvalid(f"{name} is shipped at version {found.version}, not {version}")
     return found
 

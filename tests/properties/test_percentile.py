@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,8 @@ from tests.builders.health import NOW, default_document, evidence
 
 
 def distribution(values: list[float], accounts: int | None = None) -> Distribution:
-    """The quantiles as PostgreSQL's percentile_disc gives them."""
-    ordered, last = sorted(values), len(values)
-    picked = [ordered[max(-(-step * last // STEPS), 1) - 1] for step in range(STEPS + 1)]
-    return Distribution("smb", "seats", 90, tuple(picked), accounts or last, NOW)
+    made = Distribution.of("smb", "seats", 90, values, NOW)
+    return replace(made, accounts=accounts or len(values))
 
 
 def profile(**percentile: Any) -> Profile:

@@ -115,6 +115,7 @@ def test_thin_history_exits_with_one(tmp_path: Path, files: tuple[str, str]) -> 
     [
         (["nobody"], "there is no shipped profile nobody"),
         (["default@99"], "default is shipped at version"),
+        (["default@new"], "write a version as a number"),
         (["missing.yml"], "the profile cannot be read"),
         (["default", "--budget", "lots"], "budget: write a share"),
         (["default", "--horizon-days", "5"], "min_lead_days"),

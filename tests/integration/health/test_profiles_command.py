@@ -15,6 +15,10 @@ async def run(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, ["profiles", *arguments])
 
 
+async def backtest(*arguments: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, app, ["health", "backtest", *arguments])
+
+
 async def test_a_copy_of_the_default_is_changed_checked_stored_and_activated(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -55,3 +59,25 @@ async def test_what_cannot_be_done_is_said_and_exits_with_1(
         said = await run(*arguments, *where)
         assert said.exit_code == 1, arguments
         assert words in " ".join(said.stderr.split()), said.stderr
+
+
+async def test_a_stored_version_is_back_tested_by_its_name(
+    database_url: str, tmp_path: Path
+) -> None:
+    where, mine = ("--database", database_url), tmp_path / "mine.yml"
+    row = json.loads((await run("show", "default", "--json", *where)).stdout)
+    new = {"name": "mine", "version": 1, "applies_to": {"segments": ["mine"]}}
+    mine.write_text(yaml.safe_dump({**row["document"], **new}))
+    added = await run("add", str(mine), *where)
+    assert added.exit_code == 0, added.stderr
+    outcomes = tmp_path / "outcomes.csv"
+    outcomes.write_text("account_id,renewal_date,lost\nacme,2026-01-01,1\n")
+    question = ("--outcomes", str(outcomes), *where)
+    for name, code, words in (
+        ("mine@1", 1, "needs 10 of each kind"),  # found: it is history that is missing
+        ("mine@2", 2, "there is no profile mine@2"),
+        ("mine", 2, "there is no profile mine in force"),
+    ):
+        said = await backtest(name, *question)
+        assert said.exit_code == code, said.stderr
+        assert words in " ".join(said.stderr.split())

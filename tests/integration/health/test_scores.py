@@ -13,6 +13,7 @@ from sqlalchemy import event
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.loss_model import Calibration, LossModel
+from services.health.domain.score.percentile import Distribution
 from services.health.jobs import refresh_scores, refresh_stale_scores, thin_scores
 from services.health.settings import load_profile
 from services.health.storage import accounts
@@ -364,7 +365,9 @@ async def test_a_value_is_ranked_among_similar_accounts_and_the_explanation_says
     assert await value(health, "SELECT count(*) FROM segment_distributions") == 1
 
 
-async def test_another_segment_has_its_own_ranks(csm: httpx.AsyncClient, health: Database) -> None:
+async def test_another_segment_has_its_own_ranks(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
     profile = ranked_profile()
     async with health.transaction() as tx:
         for number in range(40):
@@ -377,6 +380,8 @@ async def test_another_segment_has_its_own_ranks(csm: httpx.AsyncClient, health:
         rows = await tx.fetch_all("SELECT * FROM segment_distributions ORDER BY segment")
     assert [(row["segment"], row["accounts"]) for row in rows] == [("big", 20), ("small", 20)]
     assert [row["quantiles"][-1] for row in rows] == [39 / 40, 38 / 40]
+    same = Distribution.of("big", "nps", 90, [n / 40 for n in range(1, 40, 2)], clock.now())
+    assert tuple(rows[0]["quantiles"]) == same.quantiles
 
 
 # --- history

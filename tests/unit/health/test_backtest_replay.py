@@ -75,6 +75,27 @@ def test_a_signal_counts_only_once_it_happened_and_was_known() -> None:
     assert Replay(of, profile()).at(LANDMARK).evidence(0).signals == (on_time.signal,)
 
 
+def ranked(of: History) -> float:
+    """The score of account 5 on the landmark; its renewal is the only one."""
+    used = {"percentile": {"higher_is": "healthy", "min_accounts": 20}, "curve": [[0, 0], [1, 1]]}
+    days = {"since": LANDMARK, "until": LANDMARK + timedelta(days=1), "every_days": 92}
+    plan = Plan(horizon_days=100, min_lead_days=30, **days)
+    panel = watch(of, profile(used=used), plan, lambda *_: None).panel
+    assert len(panel) == 1
+    return float(panel.score[0])
+
+
+@pytest.mark.parametrize(("accounts", "score"), [(25, 100 * 5.5 / 25), (19, 100.0)])
+def test_ranks_are_among_the_accounts_that_were_known_then(accounts: int, score: float) -> None:
+    rows = [(a, day, 1.0 + a) for a in range(accounts) for day in DAYS if day < LANDMARK]
+    # The day after, everybody else falls far below; it is not known yet.
+    later = [(a, day, 0.1) for a in range(accounts) if a != 5 for day in DAYS if day >= LANDMARK]
+    renewal = Renewal(5, LANDMARK + timedelta(days=60), is_lost=True)
+    for usage in (rows, rows + later):
+        of = history(usage_log(usage), [renewal], accounts=accounts)
+        assert ranked(of) == pytest.approx(score, abs=1.5)
+
+
 def watched(renewal: Renewal, plan: Plan) -> list[date]:
     panel = watch(history(usage_log(STEADY), [renewal]), profile(), plan, lambda *_: None).panel
     return [date.fromordinal(int(day)) for day in panel.day]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.health.domain.backtest.history import Floats, History, Ints, Renewal, seen_at
 from services.health.domain.backtest.plan import Plan
+from services.health.domain.backtest.ranks import Ranks, ranks_at
 from services.health.domain.backtest.replay import Picture, Replay
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.score import Band, Score, band_after, score_account
@@ -100,9 +101,10 @@ def watch(history: History, profile: Profile, plan: Plan, tell: Tell) -> Watched
     for number, landmark in enumerate(landmarks):
         tell(number / len(landmarks), f"replaying {landmark}")
         picture = replay.at(landmark)
+        ranks = ranks_at(history, profile, picture)
         for position in upcoming.at(landmark, plan):
             if picture.is_known(history.renewals[position].account):
-                entries.append(_entry(history, profile, picture, position))
+                entries.append(_entry(history, profile, (picture, ranks), position))
             else:
                 unseen.append((position, landmark))
     return Watched(_panel(history, profile, entries), landmarks, unseen)
@@ -148,9 +150,13 @@ def _landmarks(history: History, plan: Plan) -> Sequence[date]:
     return plan.landmarks(begin, end)
 
 
-def _entry(history: History, profile: Profile, picture: Picture, position: int) -> _Entry:
+def _entry(
+    history: History, profile: Profile, then: tuple[Picture, Ranks], position: int
+) -> _Entry:
+    picture, ranks = then
     account = history.renewals[position].account
-    score = score_account(profile, picture.evidence(account), seen_at(picture.landmark))
+    beside = ranks.get(history.segments[account])
+    score = score_account(profile, picture.evidence(account), seen_at(picture.landmark), beside)
     band = band_after(None, score.value, score.coverage, profile)
     return _Entry(position, picture.landmark, score, band)
 

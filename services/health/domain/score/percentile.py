@@ -5,8 +5,10 @@ their values are kept as quantiles, and a rank is read off them.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 STEPS = 100
 """A distribution is kept as the quantiles 0 %, 1 %, ... 100 %."""
@@ -25,6 +27,18 @@ class Distribution:
     quantiles: tuple[float, ...]
     accounts: int
     computed_at: datetime
+
+    @classmethod
+    def of(
+        cls, segment: str, name: str, window_days: int, values: Sequence[float], at: datetime
+    ) -> Self:
+        """Return the distribution of an input's values; its quantiles are values that are there.
+
+        They are those of SQL's ``percentile_disc``, which makes the kept ones.
+        """
+        ordered, last = sorted(values), len(values)
+        picked = (ordered[max(-(-step * last // STEPS), 1) - 1] for step in range(STEPS + 1))
+        return cls(segment, name, window_days, tuple(picked), last, at)
 
     def percentile(self, value: float) -> float:
         """Return the share of accounts below a value, 0..1; who is equal counts half.

@@ -5,6 +5,7 @@ a lone sender waits for no timer, and records grow with the load.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ Value = tuple[str, bytes]
 class _Pack:
     """Values on their way together, by partition."""
 
-    values: dict[int, list[bytes]] = field(default_factory=dict)
+    values: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     senders: int = 0
     failed: dict[int, Refusal] = field(default_factory=dict)
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,16 +80,12 @@ class Packer:
         return self._partitions
 
     def _add(self, pack: _Pack, values: Sequence[Value], among: range) -> set[int]:
-        of_key, found, partitions = self._of_key, pack.values, set()
+        of_key, partitions = self._of_key, set()
         for key, value in values:
             partition = of_key.get(key)
             if partition is None:
                 partition = self._choose(key, among)
-            waiting = found.get(partition)
-            if waiting is None:
-                found[partition] = [value]
-            else:
-                waiting.append(value)
+            pack.values[partition].append(value)
             partitions.add(partition)
         return partitions
 
@@ -136,7 +133,7 @@ class Packer:
     def _messages(self, pack: _Pack) -> Iterator[tuple[int, Message]]:
         for partition, values in pack.values.items():
             for chunk in _chunks(values):
-                value = b"[" + b",".join(chunk) + b"]"
+                value = b"[%b]" % b",".join(chunk)
                 yield partition, Message(self._topic, None, value, self._headers, partition)
 
 

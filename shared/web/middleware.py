@@ -10,21 +10,20 @@ from collections.abc import Callable
 
 import structlog
 from fastapi import Request
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.observability.metrics import HTTP_REQUESTS
 from shared.web import problems
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class Door:
@@ -42,8 +41,8 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive)
-        request.state.request_id = _request_id(request)
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         has_started = False
 
@@ -51,11 +50,11 @@ class Door:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
-                _add_headers(message, request.state.request_id)
+                _add_headers(message, request_id)
                 self._measure(scope, message["status"], started)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request.state.request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_marked)
             except ClientDisconnect:
@@ -63,7 +62,8 @@ class Door:
             except Exception as error:
                 if has_started:
                     raise
-                await problems.unexpected(request, error)(scope, receive, send_marked)
+                answer = problems.unexpected(Request(scope), error)
+                await answer(scope, receive, send_marked)
 
     def _measure(self, scope: Scope, status: int, started: float) -> None:
         # At the first byte: a live stream that stays open for hours is not a slow request.
@@ -72,13 +72,13 @@ class Door:
         labels.observe(time.perf_counter() - started)
 
 
-def _request_id(request: Request) -> str:
-    given = request.headers.get("x-request-id")
-    return given if given and _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+def _request_id(scope: Scope) -> str:
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def _add_headers(message: Message, request_id: str) -> None:
-    headers = MutableHeaders(scope=message)
-    headers["X-Request-Id"] = request_id
-    for name, value in _SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+    given = list(message.get("headers", ()))
+    names = {name for name, _ in given}
+    given += [header for header in _SECURITY_HEADERS if header[0] not in names]
+    message["headers"] = [*given, (b"x-request-id", request_id.encode())]

@@ -69,6 +69,7 @@ messages = st.builds(
     context=st.just({"groupId": "acme"}) | st.just({"groupId": ""}) | anything,
     groupId=st.just(...) | st.sampled_from(["acme", "", "a/b", 7, None]),
     timestamp=times | st.just(...) | st.none() | st.just("2026-03-02T11:54:00") | anything,
+    originalTimestamp=times | st.just(...) | anything,
     properties=st.dictionaries(
         st.sampled_from(["groupId", "account_id", "company_id", "$groups", "a"]), anything
     )
@@ -84,6 +85,7 @@ messages = st.builds(
 @example(track(properties={"account_id": "b"}, context={"groupId": None}))
 @example(track(timestamp="2026-02-01T00:00:00Z"))
 @example(track(messageId=" "))
+@example(track(timestamp=..., originalTimestamp="2026-03-02T11:00:00Z"))
 def test_both_roads_lead_to_the_same_event(message: dict[str, Any]) -> None:
     values, others = take_plain([raw(message)], Reception("shop", NOW, SENT))
     assert len(values) + len(others) == 1

@@ -51,6 +51,7 @@ class _Track(msgspec.Struct, gc=False):
     anonymousId: _User = None  # noqa: N815 - the SDKs' spelling
     groupId: str | None = None  # noqa: N815 - the SDKs' spelling
     timestamp: _Time = None
+    originalTimestamp: _Time = None  # noqa: N815 - the SDKs' spelling
     context: _Context | None = None
     properties: dict[str, Any] | None = None
 
@@ -91,8 +92,9 @@ def take_plain(
 
     ``body`` is the whole batch the messages stand in, if they stand in one.
     """
-    events, others = _read(raws, _tracks(raws, body), reception)
-    if not _are_texts(events):
+    tracks = _tracks(raws, body)
+    events, others = _read(tracks, reception)
+    if not _are_texts(tracks):
         return [], range(len(raws))
     # One call for all of them costs half of one call each, and JSON holds no line ends.
     encoded = _encode_lines(events)
@@ -105,7 +107,7 @@ def take_plain(
 
 def _tracks(raws: Sequence[msgspec.Raw], body: bytes | None) -> Sequence[_Track | None]:
     """Decode messages, at once where all look plain; None stands for one that does not."""
-    if body is not None:
+    if body is not None and max(map(len, raws), default=0) <= LARGEST_EVENT:
         with suppress(*_UNUSUAL):
             return _decode_batch(body).batch
     return [_track(raw) for raw in raws]
@@ -113,13 +115,13 @@ def _tracks(raws: Sequence[msgspec.Raw], body: bytes | None) -> Sequence[_Track 
 
 def _track(raw: msgspec.Raw) -> _Track | None:
     try:
-        return _decode(raw)
+        return _decode(raw) if len(raw) <= LARGEST_EVENT else None
     except _UNUSUAL:
         return None
 
 
 def _read(
-    raws: Sequence[msgspec.Raw], tracks: Sequence[_Track | None], reception: Reception
+    tracks: Sequence[_Track | None], reception: Reception
 ) -> tuple[list[_CloudEvent], list[int]]:
     """Read what looks plain. In one loop: it runs for each event that a customer's user causes."""
     source, now, skew = reception.source, reception.received_at, reception.skew
@@ -134,12 +136,11 @@ def _read(
             continue
         context = track.context
         account_id = (context and context.groupId) or track.groupId or _in_properties(track)
-        sent = track.timestamp
+        sent = track.timestamp or track.originalTimestamp
         if not (
             account_id
             and _is_account_id(account_id)
             and (sent is None or earliest_sent <= sent <= latest_sent)
-            and len(raws[place]) <= LARGEST_EVENT
         ):
             others.append(place)
             continue
@@ -158,10 +159,15 @@ def _in_properties(track: _Track) -> str | None:
     return found[0] if found and isinstance(found[0], str) else None
 
 
-def _are_texts(events: Sequence[_CloudEvent]) -> bool:
+def _are_texts(tracks: Sequence[_Track | None]) -> bool:
     """Tell whether ids, names and users can all be printed, and none may be blank."""
-    texts = "|".join([f"{event.id}|{event.type}|{event.data.user_id}" for event in events])
-    return texts.isprintable() and not texts.startswith(" ") and "| " not in texts
+    plain = [track for track in tracks if track]
+    texts = [track.messageId for track in plain]
+    # Ids differ; names and users are few, and each needs a look but once.
+    texts += {track.event for track in plain}
+    texts += {track.userId or track.anonymousId or "" for track in plain}
+    joined = "|".join(texts)
+    return joined.isprintable() and not joined.startswith(" ") and "| " not in joined
 
 
 def _may_be_unstorable(encoded: bytes) -> bool:

@@ -4,6 +4,7 @@ Tests that need none of them load this file too: what takes long to import is im
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
@@ -26,6 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from shared.kernel.clock import FixedClock
 
+# As the services do: imports and tests make many objects, hardly any in a cycle.
+gc.set_threshold(50_000, 20, 50)
+
 if TYPE_CHECKING:
     import httpx
 
@@ -38,6 +42,21 @@ OpenClient = Callable[..., Awaitable["httpx.AsyncClient"]]
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TEMPLATE = "tenure_test_template"
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of cycles away from what stays."""
+    gc.freeze()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave hypothesis out where no test has used it.
+
+    Its plugin imports all of it in the end, to find that there is nothing to add to the summary.
+    """
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        plugins.unregister(name="hypothesispytest")
 
 
 @pytest.fixture(scope="session")

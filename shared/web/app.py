@@ -1,5 +1,6 @@
 """The HTTP app of a service."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import PackageNotFoundError, version
@@ -105,6 +106,9 @@ def _check_routes(app: FastAPI) -> None:
             raise ValueError(f"{original.name}: two routes with one operation id")
         if _opens_before_asking(route):
             raise TypeError(f"{original.name}: ask for authorize() before Tx")
+        *dependencies, _endpoint = deps.asked_by(route.dependant)
+        for call in filter(_takes_a_thread, dependencies):
+            raise TypeError(f"{original.name}: make {call.__qualname__} async")
         seen.add(original.name)
 
 
@@ -114,6 +118,12 @@ def _opens_before_asking(route: RouteContext) -> bool:
     if deps.require_scopes not in asked or deps.transaction not in asked:
         return False
     return asked.index(deps.transaction) < asked.index(deps.require_scopes)
+
+
+def _takes_a_thread(call: Any) -> bool:
+    """Tell whether FastAPI would run it in a thread, which takes longer than what it does."""
+    function = call if inspect.isroutine(call) else type(call).__call__
+    return not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function))
 
 
 def _route_names(app: FastAPI) -> Callable[[Scope], str]:

@@ -118,5 +118,9 @@ async def _watch_loop(name: str, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         due = loop.time() + _LOOP_PROBE
-        await asyncio.sleep(_LOOP_PROBE)
+        with suppress(TimeoutError):
+            # Until told to stop, and not a probe longer: the others would wait for it.
+            async with asyncio.timeout_at(due):
+                await stop.wait()
+                return
         LOOP_LAG.labels(name).set(max(0.0, loop.time() - due))

@@ -64,7 +64,7 @@ class Paging:
         return Page(data=[item(row) for row in shown], next_cursor=cursor, has_more=has_more)
 
 
-def paging(
+async def paging(
     limit: Annotated[int, Query(ge=1, le=200, description="Rows per page.")] = 50,
     cursor: Annotated[
         str | None, Query(max_length=1000, description="`next_cursor` of the page before.")

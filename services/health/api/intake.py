@@ -107,7 +107,7 @@ class Attributed(BaseModel):
     events: int
 
 
-def _wanted(
+async def _wanted(
     source: Annotated[str | None, Query(max_length=256)] = None,
     code: Annotated[str | None, Query(max_length=64)] = None,
     since: Annotated[Moment | None, Query()] = None,

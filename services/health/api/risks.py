@@ -212,7 +212,7 @@ async def comment(
 async def _to_change(tx: Transaction, risk_id: UUID, expected: str | None) -> Risk:
     risk = await risk_to_change(tx, risk_id)
     if expected is not None:
-        check_version(if_match(expected), risk.version)
+        check_version(await if_match(expected), risk.version)
     return risk
 
 

@@ -1,12 +1,12 @@
 """The delivery log over HTTP."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from services.notifications.api.subscriptions import AccountId
 from services.notifications.domain.delivery import (
@@ -30,20 +30,24 @@ router = api_router("/api/v1/deliveries", tags=["deliveries"])
 _READ, _WRITE = [authorize("notifications:read")], [authorize("notifications:write")]
 
 
-class DeliveryView(BaseModel):
+@dataclass(slots=True)
+class DeliveryView:
     """One message on one channel to one recipient. `id` is the webhook-id, and never changes."""
 
     id: UUID
     account_id: str
     message_id: UUID
     channel: Channel
-    recipient: str = Field(
-        description="An address, an endpoint's id, or `role:csm` while nobody holds the role."
-    )
+    recipient: Annotated[
+        str,
+        Field(
+            description="An address, an endpoint's id, or `role:csm` while nobody holds the role."
+        ),
+    ]
     status: Status
     attempts: int
     next_attempt_at: datetime | None
-    last_error: str | None = Field(description="Why it is not delivered, or not yet.")
+    last_error: Annotated[str | None, Field(description="Why it is not delivered, or not yet.")]
     response_code: int | None
     created_at: datetime
     delivered_at: datetime | None
@@ -51,7 +55,20 @@ class DeliveryView(BaseModel):
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
         """Return a delivery as it is shown."""
-        return cls.model_validate(asdict(delivery))
+        return cls(
+            id=delivery.id,
+            account_id=delivery.account_id,
+            message_id=delivery.message_id,
+            channel=delivery.channel,
+            recipient=delivery.recipient,
+            status=delivery.status,
+            attempts=delivery.attempts,
+            next_attempt_at=delivery.next_attempt_at,
+            last_error=delivery.last_error,
+            response_code=delivery.response_code,
+            created_at=delivery.created_at,
+            delivered_at=delivery.delivered_at,
+        )
 
 
 @router.get("", dependencies=_READ, responses=responses(InvalidCursor))

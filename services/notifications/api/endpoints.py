@@ -118,7 +118,7 @@ class EndpointWithSecret(EndpointView):
         return cls(**EndpointView.of(new.endpoint).model_dump(), secret=new.secret)
 
 
-def allow_private(request: Request) -> bool:
+async def allow_private(request: Request) -> bool:
     """Return whether this installation posts to private addresses."""
     settings: Settings = request.app.state.settings
     return settings.webhook_allow_private
@@ -127,7 +127,7 @@ def allow_private(request: Request) -> bool:
 AllowPrivate = Annotated[bool, Depends(allow_private)]
 
 
-def vault(request: Request) -> Vault:
+async def vault(request: Request) -> Vault:
     """Return the vault of this installation."""
     settings: Settings = request.app.state.settings
     return Vault(settings.vault_key)

@@ -24,7 +24,7 @@ router = api_router("/api/v1/inbox", tags=["inbox"])
 _READ, _WRITE = [authorize("notifications:read")], [authorize("notifications:write")]
 
 
-def recipient_of(
+async def recipient_of(
     recipient: Annotated[
         str,
         Query(max_length=254, description="Whose inbox: an e-mail address."),

@@ -11,8 +11,8 @@ from services.renewals.api.shapes import (
     AccountId,
     ContractAmendment,
     ContractOrder,
-    ContractShown,
 )
+from services.renewals.api.shown import ContractShown
 from services.renewals.domain.account import Account, AccountNotFound
 from services.renewals.domain.contract import (
     ContractNotFound,
@@ -48,7 +48,7 @@ class ContractKey:
     contract_id: UUID
 
 
-def contract_key(account_id: AccountId, contract_id: UUID) -> ContractKey:
+async def contract_key(account_id: AccountId, contract_id: UUID) -> ContractKey:
     """Return the contract a path names."""
     return ContractKey(account_id, contract_id)
 

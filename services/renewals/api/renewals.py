@@ -13,9 +13,9 @@ from services.renewals.api.shapes import (
     Day,
     DecisionOrder,
     ForecastOrder,
-    RenewalShown,
     StageChange,
 )
+from services.renewals.api.shown import RenewalShown
 from services.renewals.domain.account import AccountNotFound
 from services.renewals.domain.renewal import (
     Decision,
@@ -53,7 +53,7 @@ class RenewalKey:
     renewal_id: UUID
 
 
-def renewal_key(account_id: AccountId, renewal_id: UUID) -> RenewalKey:
+async def renewal_key(account_id: AccountId, renewal_id: UUID) -> RenewalKey:
     """Return the renewal a path names."""
     return RenewalKey(account_id, renewal_id)
 
@@ -69,7 +69,7 @@ class RenewalFilter:
     before: date | None
 
 
-def renewal_filter(
+async def renewal_filter(
     at_risk: Annotated[
         bool | None, Query(description="Only those with an open save, or only those without.")
     ] = None,
@@ -81,7 +81,7 @@ def renewal_filter(
     return RenewalFilter(at_risk, before)
 
 
-def new_forecast(order: ForecastOrder, writer: Writer, tx: Tx) -> Forecast:
+async def new_forecast(order: ForecastOrder, writer: Writer, tx: Tx) -> Forecast:
     """Return what the caller believes."""
     return Forecast(order.probability, order.reason, by=writer.name, at=tx.now)
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import Query
 
 from services.renewals import storage
-from services.renewals.api.shapes import AccountId, SaveShown
+from services.renewals.api.shapes import AccountId
+from services.renewals.api.shown import SaveShown
 from services.renewals.domain.account import AccountNotFound
 from services.renewals.domain.save import Save
 from shared.web.deps import Tx, authorize

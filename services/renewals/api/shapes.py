@@ -1,19 +1,14 @@
-"""What requests and responses of renewals look like."""
+"""What requests of renewals look like."""
 
-from datetime import date, datetime
-from typing import Annotated, Literal, Self
-from uuid import UUID
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Self
 
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.renewals.domain.account import Account
-from services.renewals.domain.contract import DEFAULT_NOTICE_DAYS, Contract, Status
-from services.renewals.domain.probability import Origin, Reason
-from services.renewals.domain.renewal import OpenStage, Outcome, Stage
-from services.renewals.domain.save import Outcome as SaveOutcome
-from services.renewals.domain.save import Save
-from services.renewals.storage import ShownRenewal
+from services.renewals.domain.contract import DEFAULT_NOTICE_DAYS
+from services.renewals.domain.renewal import OpenStage, Outcome
 from shared.kernel.ids import ACCOUNT_ID
 from shared.kernel.money import Money
 from shared.web import fields
@@ -32,11 +27,14 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Amount(_Request):
+@dataclass(slots=True)
+class Amount:
     """Money in minor units (cents) of an ISO 4217 currency."""
 
-    amount_minor: int = Field(ge=0, le=10**15, strict=True, examples=[125000])
-    currency: str = Field(pattern="^[A-Z]{3}$", examples=["EUR"])
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    amount_minor: Annotated[int, Field(ge=0, le=10**15, strict=True, examples=[125000])]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
 
     @classmethod
     def of(cls, money: Money) -> "Amount":
@@ -75,42 +73,6 @@ class ContractAmendment(_Request):
         return self
 
 
-class ContractShown(BaseModel):
-    """A contract."""
-
-    account_id: str
-    contract_id: UUID
-    starts_on: date
-    ends_on: date
-    notice_period_days: int
-    notice_date: date = Field(description="The last day on which the customer may give notice.")
-    auto_renew: bool
-    seats: int
-    amount: Amount
-    status: Status = Field(description="By today's date where the account is.")
-    signed_at: datetime
-    version: int
-
-    @classmethod
-    def of(cls, contract: Contract, account: Account, now: datetime) -> "ContractShown":
-        """Return a contract as it is shown now."""
-        term = contract.term
-        return cls(
-            account_id=contract.account_id,
-            contract_id=contract.contract_id,
-            starts_on=term.starts_on,
-            ends_on=term.ends_on,
-            notice_period_days=term.notice_period_days,
-            notice_date=term.notice_date,
-            auto_renew=term.auto_renew,
-            seats=contract.seats,
-            amount=Amount.of(contract.amount),
-            status=term.status_on(account.day_at(now)),
-            signed_at=contract.signed_at,
-            version=contract.version,
-        )
-
-
 class ForecastOrder(_Request):
     """What a person believes about a renewal, and why."""
 
@@ -129,132 +91,3 @@ class DecisionOrder(_Request):
 
     outcome: Outcome
     reason: Text | None = Field(default=None, examples=["Budget was cut; they liked the product."])
-
-
-class ReasonShown(BaseModel):
-    """A part of a probability. The points of all parts add up to it exactly."""
-
-    origin: Origin
-    label: str
-    effect_points: float = Field(description="Percentage points, one decimal.")
-    since: datetime
-    risk_id: str | None
-    severity: str | None
-
-    @classmethod
-    def of(cls, reason: Reason) -> "ReasonShown":
-        """Return a reason as it is shown."""
-        return cls(
-            origin=reason.origin,
-            label=reason.label,
-            effect_points=float(reason.effect_points),
-            since=reason.since,
-            risk_id=reason.risk_id,
-            severity=reason.severity,
-        )
-
-
-class ForecastShown(BaseModel):
-    """A person's forecast, beside the computed probability."""
-
-    origin: Literal["person"] = "person"
-    probability: float
-    reason: str
-    by: str
-    at: datetime
-
-
-class DecisionShown(BaseModel):
-    """How a renewal ended."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    outcome: Outcome
-    reason: str | None
-    by: str
-    at: datetime
-
-
-class SaveReasonShown(BaseModel):
-    """Why a renewal needs saving, what to do next, and whether the reason is gone."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    risk_id: str
-    reason: str
-    severity: str
-    title: str
-    explanation: str
-    next_step: str
-    since: datetime
-    gone_at: datetime | None
-    told_with: str | None = Field(
-        description="The risk that tells the reason since it is gone, if it is merged, not over."
-    )
-
-
-class SaveShown(BaseModel):
-    """A save."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    account_id: str
-    save_id: UUID
-    renewal_id: UUID
-    is_open: bool
-    opened_at: datetime
-    reasons: list[SaveReasonShown]
-    closed_at: datetime | None
-    outcome: SaveOutcome | None
-
-    @classmethod
-    def of(cls, save: Save) -> "SaveShown":
-        """Return a save as it is shown."""
-        return cls.model_validate(save)
-
-
-class RenewalShown(BaseModel):
-    """A renewal, with its probability and everything that made it."""
-
-    account_id: str
-    renewal_id: UUID
-    contract_id: UUID
-    stage: Stage
-    notice_date: date
-    days_left: int = Field(description="Days to the notice date where the account is; may be < 0.")
-    ends_on: date
-    amount: Amount
-    probability: float = Field(description="Computed, 0 to 1: the sum of the reasons' points.")
-    reasons: list[ReasonShown] = Field(description="In the order applied; the first is the base.")
-    rules: str = Field(description="Version of the rules behind the probability.")
-    forecast: ForecastShown | None = Field(description="What a person believes, if one said so.")
-    at_risk: bool = Field(description="Whether a save is open.")
-    open_save: SaveShown | None
-    decision: DecisionShown | None
-    version: int
-
-    @classmethod
-    def of(cls, shown: ShownRenewal, now: datetime) -> "RenewalShown":
-        """Return a renewal as it is shown now."""
-        renewal, save = shown.renewal, shown.open_save
-        forecast, decision = renewal.forecast, renewal.decision
-        return cls(
-            account_id=renewal.account_id,
-            renewal_id=renewal.renewal_id,
-            contract_id=renewal.contract_id,
-            stage=renewal.stage,
-            notice_date=renewal.notice_date,
-            days_left=(renewal.notice_date - shown.account.day_at(now)).days,
-            ends_on=renewal.ends_on,
-            amount=Amount.of(renewal.amount),
-            probability=renewal.assessment.probability,
-            reasons=[ReasonShown.of(each) for each in renewal.assessment.reasons],
-            rules=renewal.assessment.rules,
-            forecast=ForecastShown.model_validate(forecast, from_attributes=True)
-            if forecast
-            else None,
-            at_risk=save is not None,
-            open_save=SaveShown.of(save) if save else None,
-            decision=DecisionShown.model_validate(decision) if decision else None,
-            version=renewal.version,
-        )

@@ -4,10 +4,10 @@ p = odds / (1 + odds); each open risk multiplies the odds by its factor, in the 
 risks were found. Points are percentage points with one decimal, and add up exactly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from math import prod
 from typing import Literal
 
 from services.renewals.domain.risk import Risk
@@ -96,15 +96,12 @@ class Assessment:
     @property
     def points(self) -> Decimal:
         """The probability in percentage points, with one decimal: the sum of all effects."""
-        if not self.risks:
-            return _points(self.base)
-        odds = prod((risk.odds_factor for risk in self.risks), start=self.base / (1 - self.base))
-        return _points(odds / (1 + odds))
+        return points_of(self.reasons)
 
     @property
     def probability(self) -> float:
         """The probability, 0 to 1, in thousandths."""
-        return float(self.points / 100)
+        return probability_of(self.reasons)
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -118,6 +115,16 @@ class Assessment:
             reasons.append(_reason(risk, after - points))
             points = after
         return tuple(reasons)
+
+
+def points_of(reasons: Sequence[Reason]) -> Decimal:
+    """Return what all reasons of a renewal add up to, in percentage points with one decimal."""
+    return sum((reason.effect_points for reason in reasons), Decimal("0.0"))
+
+
+def probability_of(reasons: Sequence[Reason]) -> float:
+    """Return the probability that all reasons of a renewal make, 0 to 1, in thousandths."""
+    return float(points_of(reasons) / 100)
 
 
 def _points(probability: Decimal) -> Decimal:

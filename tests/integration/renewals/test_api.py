@@ -218,9 +218,10 @@ async def test_a_renewal_is_worked_and_closed_once(open_client: OpenClient) -> N
 
 async def test_all_renewals_come_in_pages_by_notice_date(open_client: OpenClient) -> None:
     client = await open_client("renewals", BOTH)
-    for month in (12, 10, 11, 10, 9):
+    for month in (12, 10, 11, 10, 9, 10, 10):
         await sign(client, f"account-{month}", ends_on=f"2026-{month:02}-28")
     seen: list[str] = []
+    ids: set[str] = set()
     cursor: str | None = ""
 
     while cursor is not None:
@@ -232,9 +233,11 @@ async def test_all_renewals_come_in_pages_by_notice_date(open_client: OpenClient
             )
         ).json()
         seen += [each["ends_on"] for each in page["data"]]
+        ids |= {each["renewal_id"] for each in page["data"]}
         cursor = page["next_cursor"]
 
-    assert seen == ["2026-09-28", "2026-10-28", "2026-10-28", "2026-11-28", "2026-12-28"]
+    assert seen == ["2026-09-28", *["2026-10-28"] * 4, "2026-11-28", "2026-12-28"]
+    assert len(ids) == len(seen)
 
 
 async def test_renewals_are_filtered_by_risk_and_notice_date(

@@ -188,16 +188,16 @@ def test_an_empty_filter_suspects_nothing() -> None:
 
 
 def test_a_growing_filter_keeps_what_was_added_before_it_grew() -> None:
-    filled, added = GrowingFilter(), [key(n) for n in range(100_000)]
+    filled, added = GrowingFilter(), [key(n) for n in range(70_000)]
     assert not suspects(filled, added[:10]).any()
-    for start in range(0, len(added), 40_000):
-        some = added[start : start + 40_000]
+    for start in range(0, len(added), 35_000):
+        some = added[start : start + 35_000]
         needed, before = filled.bytes_to_hold(len(some)), filled.size
         filled.make_room(len(some))
         filled.add(words_of(some))
         assert filled.size == before + needed
     assert suspects(filled, added).all()
-    assert suspects(filled, [key(n) for n in range(100_000, 120_000)]).mean() < 0.02
+    assert suspects(filled, [key(n) for n in range(70_000, 80_000)]).mean() < 0.02
 
 
 def test_a_run_is_sorted_and_every_key_lies_in_its_bucket() -> None:

@@ -7,7 +7,6 @@ convex, so what L-BFGS-B finds is the minimum.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from services.health.domain.learning.design import Design, Floats
@@ -71,6 +70,8 @@ class _Problem:
         return float(value), gradient
 
     def solve(self) -> Fit:
+        from scipy.optimize import minimize  # noqa: PLC0415 - slow to import; only a fit needs it
+
         groups, inputs = len(self.design.segments), self.evidence.shape[1]
         rate = float(self.design.weight @ self.design.is_lost / self.design.weight.sum())
         start = np.concatenate([[np.log(rate / (1 - rate))], np.zeros(groups + 1), self.target])

@@ -2,7 +2,7 @@ from functools import cache
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import REGISTRY
@@ -123,6 +123,19 @@ def test_a_stranger_must_not_take_a_database_connection(make_app: AppMaker) -> N
     async def read(_tx: Tx, _caller: Annotated[Principal, authorize("health:read")]) -> None: ...
 
     with pytest.raises(TypeError, match="before Tx"):
+        make_app(router)
+
+
+def test_what_would_take_a_thread_is_refused(make_app: AppMaker) -> None:
+    router = api_router("/api/v1/notes")
+
+    def wanted() -> str:
+        return "all"
+
+    @router.get("")
+    async def read(_wanted: Annotated[str, Depends(wanted)]) -> None: ...
+
+    with pytest.raises(TypeError, match="wanted async"):
         make_app(router)
 
 

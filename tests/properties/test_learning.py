@@ -1,4 +1,4 @@
-"""The fitted model finds what is there, keeps good signs good, and knows when to keep quiet."""
+"""On drawn renewals the fitted model finds what is there, and knows when to keep quiet."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

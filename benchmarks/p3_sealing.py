@@ -81,7 +81,7 @@ def _section(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         "linearity": round(per_account[1] / per_account[0], 3),
         "targets": {
             "P3_seal_seconds": {
-                "value": round(largest["seconds"] if is_measured else seconds, 1),
+                "value": round(largest["seconds"] if is_measured else seconds, 2),
                 "target": _TARGET_SECONDS,
                 "unit": "s",
                 "note": f"100,000 accounts x {_METRICS} metrics, {note}; time per account "

@@ -33,6 +33,7 @@ _CLUSTER_CHECK = 2.0
 _COMMIT_EVERY = 1.0
 _RECONNECT = 1.0
 _IDLE_MS = 200
+_PULSE = 5.0
 _PAUSE = 0.05
 """While a window is saved nobody can save the next: records are looked for now and then."""
 
@@ -105,7 +106,7 @@ class Consumer:
         self._expected: dict[TopicPartition, int] = {}
         self._saved: dict[TopicPartition, int] = {}
         self._token = self._cleared = 0
-        self._seated = False
+        self._seated = self._is_saving = False
 
     @property
     def is_assigned(self) -> bool:
@@ -138,12 +139,24 @@ class Consumer:
         await self._handler.discard()
         self._seated, self._expected, self._saved = False, {}, {}
         await client.start()
+        pulse = asyncio.create_task(self._pulse())
         try:
             client.subscribe(list(self._subscription.topics), listener=_Seating(self, client))
             await self._loop(client, stop)
         finally:
+            pulse.cancel()
             with suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(client.stop(), timeout=10)
+
+    async def _pulse(self) -> None:
+        """Say that work goes on while records are saved, however many statements that takes.
+
+        Each statement has a limit of its own. A loop that is blocked cannot say it.
+        """
+        while True:
+            await asyncio.sleep(_PULSE)
+            if self._is_saving:
+                self._watchdog.beat()
 
     def _client(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -214,6 +227,7 @@ class Consumer:
     ) -> None:
         """Give batches to the handler; what it has not saved yet it may still lose."""
         token, group = self._token, self._subscription.group
+        self._is_saving = True
         try:
             saved = await (
                 self._handler.take(batches, group)
@@ -232,6 +246,8 @@ class Consumer:
             if token == self._token:
                 self._expected |= _ends(batches)
                 self._saved |= _ends(saved)
+        finally:
+            self._is_saving = False
 
     async def _reseat(self, client: AIOKafkaConsumer) -> None:
         """Go back to the stored positions, waiting for the database as long as it takes."""

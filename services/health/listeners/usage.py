@@ -25,6 +25,9 @@ from shared.db.transaction import Database, Transaction
 from shared.kernel.failpoints import reach
 from shared.observability.metrics import DEAD_LETTERS, USAGE_EVENTS, USAGE_FLUSH, USAGE_IDS_UNREAD
 
+_MOST_LOOK_UPS = 200_000
+"""Look-ups of ids for one window: some seconds. A run of a million is read in tenths of one."""
+
 
 def _no_sums() -> Wanted:
     return {}
@@ -76,17 +79,34 @@ class UsageStream:
         """Count a window and move the positions past its batches, in one transaction."""
         with USAGE_FLUSH.time():
             await self._move_on()
+            await self._recall(len(window.arrivals))
             counted = await self._count(window, batches, group)
         reach("usage.after_commit")
         _measure(window, counted)
-        if self._remembering is None and self._known.next_to_read() is not None:
-            self._remembering = asyncio.create_task(self._remember())
+        self._begin_remembering()
 
     async def _move_on(self) -> None:
         """See to it that the day that is counted on is no earlier than the clock's."""
         if self._day < self._database.clock.now().date():
             async with self._database.transaction() as tx:
                 self._day = await usage_days.move_on(tx)
+
+    async def _recall(self, events: int) -> None:
+        """Read the ids of runs first, where looking each event up in them would take longer.
+
+        After a start, that is: a backlog meets a week of ids that are not in memory yet.
+        """
+        if not self._known.run:
+            async with self._database.transaction() as tx:
+                await usage_ids.learn(tx, self._known)
+        if events * self._known.look_ups > _MOST_LOOK_UPS:
+            self._begin_remembering()
+            if self._remembering is not None:
+                await asyncio.wait({self._remembering})
+
+    def _begin_remembering(self) -> None:
+        if self._remembering is None and self._known.next_to_read() is not None:
+            self._remembering = asyncio.create_task(self._remember())
 
     async def _count(self, window: Read, batches: Sequence[Batch], group: str) -> int:
         """Count until no other replica got ahead with the same events; return how many counted."""

@@ -81,14 +81,21 @@ class CountedMeanwhileError(Exception):
 
 async def decide(tx: Transaction, keys: Sequence[bytes], memory: KnownIds) -> tuple[date, Decision]:
     """Return the day that is counted on, held until the commit, and which keys are known."""
+    day = await learn(tx, memory)
+    through = memory.through
+    return day, Decision(await _known_among(tx, keys, memory), through)
+
+
+async def learn(tx: Transaction, memory: KnownIds) -> date:
+    """Learn of all blocks and runs; return the day that is counted on, held until the commit."""
     log = await tx.fetch_one(_LOOK)
     if log is None:
         raise LookupError("usage_today and usage_id_log hold one row each; run `tenure migrate`")
     if (log["seq"], log["run"]) != (memory.through, memory.run):
         await _catch_up(tx, memory, log["seq"])
-    memory.forget_before(_first_kept(log["day"]))
-    through = memory.through
-    return log["day"], Decision(await _known_among(tx, keys, memory), through)
+    day: date = log["day"]
+    memory.forget_before(_first_kept(day))
+    return day
 
 
 async def keep(tx: Transaction, claim: Claim, memory: KnownIds) -> Block | None:

@@ -11,7 +11,7 @@ import pytest
 from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.jobs import keep_usage_days, merge_usage_ids
-from services.health.listeners import UsageStream
+from services.health.listeners import UsageStream, usage
 from services.health.settings import load_profile
 from services.health.storage import usage_days, usage_ids
 from services.health.storage.usage_ids import Claim, CountedMeanwhileError
@@ -120,6 +120,20 @@ async def test_a_stream_without_memory_for_runs_counts_exactly_once(health: Data
     await restarted.handle([batch(event("2"), event("3"), start=2)], GROUP)
     assert await counted(health) == 3
     assert await kept(health) == (3, 3)
+
+
+async def test_a_backlog_waits_for_a_week_of_ids_instead_of_looking_each_up(
+    health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with health.transaction() as tx:
+        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
+    await UsageStream(health, load_profile()).handle([batch(event("1"), event("2"))], GROUP)
+    await merge(health)
+    monkeypatch.setattr(usage, "_MOST_LOOK_UPS", 1)
+    monkeypatch.setattr(usage_ids, "_FIND", "SELECT 1 / 0")  # a look-up would fail
+    restarted = UsageStream(health, load_profile())
+    await restarted.handle([batch(event("3"), event("4"), start=2)], GROUP)
+    assert await counted(health) == 4
 
 
 async def test_who_is_second_counts_again_without_what_the_first_has(health: Database) -> None:

@@ -81,6 +81,11 @@ class KnownIds:
         """How much memory the filters take."""
         return sum(each.size for each in self._filters.values())
 
+    @property
+    def look_ups(self) -> int:
+        """In how many runs each new id is to be looked up."""
+        return len(self._looked_up)
+
     def learn_block(self, block: Block) -> None:
         """Remember a block that is committed; the one after the last, or one read later."""
         if block.seq not in self._blocks:

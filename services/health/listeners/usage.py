@@ -96,7 +96,7 @@ class UsageStream:
 
         After a start, that is: a backlog meets a week of ids that are not in memory yet.
         """
-        if not self._known.run:
+        if not self._known.through:
             async with self._database.transaction() as tx:
                 await usage_ids.learn(tx, self._known)
         if events * self._known.look_ups > _MOST_LOOK_UPS:

@@ -1,10 +1,10 @@
 """Compare accounts with similar ones: note their values, and keep the distributions fresh."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.health.domain.profile.profile import Input, Profile
+from services.health.domain.profile.profile import Profile
 from services.health.domain.score.percentile import Distribution
 from services.health.domain.score.score import Score
 from services.health.settings import COMPARED_EVERY
@@ -21,7 +21,7 @@ class Comparisons:
 
     def of(self, segment: str, profile: Profile) -> Mapping[str, Distribution]:
         """Return what a profile compares an account of a segment with, by input."""
-        keys = {one.name: (segment, one.name, days) for one, days in _compared(profile)}
+        keys = {name: (segment, name, days) for name, days in profile.ranked().items()}
         return {name: self.found[key] for name, key in keys.items() if key in self.found}
 
 
@@ -32,7 +32,7 @@ async def read_comparisons(
     at: datetime | None = None,
 ) -> Comparisons:
     """Return the distributions in force, now or at a moment; no query where none is needed."""
-    if not any(True for profile in _each(profiles) for _ in _compared(profile)):
+    if not any(profile.ranked() for profile in _each(profiles)):
         return Comparisons({})
     return Comparisons(await distributions.in_force(tx, sorted(segments), at or tx.now))
 
@@ -44,7 +44,7 @@ async def note_values(tx: Transaction, scored: Sequence[tuple[Row, Profile, Scor
             row["account_id"], line.metric, row["segment"], line.value, _seen_at(tx, line.age_days)
         )
         for row, profile, score in scored
-        if (names := {one.name for one, _ in _compared(profile)})
+        if (names := profile.ranked())
         for line in score.lines
         if line.metric in names and line.value is not None and line.age_days is not None
     ]
@@ -59,7 +59,7 @@ async def compute_distributions(
 
     Distributions older than ``keep`` are forgotten: no detailed score refers to them any more.
     """
-    wanted = {(one.name, days) for profile in _each(profiles) for one, days in _compared(profile)}
+    wanted = {window for profile in _each(profiles) for window in profile.ranked().items()}
     if not wanted:
         return False
     last = await distributions.last_computed(tx)
@@ -69,13 +69,6 @@ async def compute_distributions(
         await distributions.compute(tx, name, timedelta(days=days))
     await distributions.forget(tx, tx.now - keep)
     return True
-
-
-def _compared(profile: Profile) -> Iterator[tuple[Input, int]]:
-    for dimension in profile.dimensions:
-        for one in dimension.inputs:
-            if one.percentile is not None:
-                yield one, one.percentile.window.days
 
 
 def _each(profiles: Iterable[Profile]) -> list[Profile]:

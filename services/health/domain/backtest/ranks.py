@@ -21,7 +21,7 @@ def ranks_at(history: History, profile: Profile, picture: Picture) -> Ranks:
     Live scores look at distributions that are three hours old at most; here they are of the
     landmark itself. Empty for a profile without ranks.
     """
-    windows = dict(_windows(profile))
+    windows = profile.ranked()
     if not windows:
         return {}
     at = seen_at(picture.landmark)
@@ -45,10 +45,3 @@ def _values(
         if days is None or line.value is None or line.age_days is None or line.age_days >= days:
             continue
         yield line.metric, line.value
-
-
-def _windows(profile: Profile) -> Iterator[tuple[str, int]]:
-    for dimension in profile.dimensions:
-        for one in dimension.inputs:
-            if one.percentile is not None:
-                yield one.name, one.percentile.window.days

@@ -210,6 +210,15 @@ class Profile:
         """Name and version, as every decision names it."""
         return f"{self.name}@{self.version}"
 
+    def ranked(self) -> dict[str, int]:
+        """Return the inputs that are judged by rank, each with the days of its window."""
+        return {
+            one.name: one.percentile.window.days
+            for dimension in self.dimensions
+            for one in dimension.inputs
+            if one.percentile is not None
+        }
+
     def title(self, reason: str) -> str | None:
         """Return what a reason of a fast rule is called in a headline."""
         return next((rule.title for rule in self.signal_rules if rule.reason == reason), None)

@@ -127,10 +127,11 @@ def _fill(url: str, plan: _Plan) -> float:
         users = {"value": "'user-' || k", "several": _USERS, "each": _EVENTS_PER_ROW // 2}
         reader.execute(_COUNTS.format(table="usage_daily", column="name", **names), *history)
         reader.execute(_COUNTS.format(table="usage_users", column="user_id", **users), *history)
-        for table in ("usage_ids", "usage_daily", "usage_users"):
-            reader.execute(f"ANALYZE health.{table}")
         took = time.monotonic() - started
-        # What is still to be written must not be written while the next run is measured.
+        # What a week of counting leaves to vacuum and checkpoints, day by day, is done here and
+        # not while the next run is measured.
+        for table in ("usage_ids", "usage_daily", "usage_users"):
+            reader.execute(f"VACUUM (ANALYZE) health.{table}")
         reader.execute("CHECKPOINT")
     return took
 

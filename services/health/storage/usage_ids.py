@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from services.health.domain.usage.bloom import words_of
+from services.health.domain.usage.bloom import asked
 from services.health.domain.usage.known_ids import (
     Block,
     Decision,
@@ -129,7 +129,7 @@ async def read_run(tx: Transaction, run: Run, memory: KnownIds) -> None:
         )
         if page is None or page["last"] is None:
             break
-        filled.add(words_of([page["keys"]]))
+        filled.add(asked([page["keys"]]))
         after = page["last"]
     memory.end_reading(run)
 

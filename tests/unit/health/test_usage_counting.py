@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,7 +16,7 @@ from services.health.domain.usage.arrivals import (
     event_key,
     keys_of,
 )
-from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, bits_of, words_of
+from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, asked
 from services.health.domain.usage.counting import (
     Cells,
     Counts,
@@ -28,6 +27,7 @@ from services.health.domain.usage.counting import (
     who_did,
 )
 from services.health.domain.usage.known_ids import (
+    KEY_BYTES,
     KnownIds,
     Run,
     buckets_for,
@@ -62,9 +62,8 @@ def told(cells: Cells) -> dict[tuple[str, date, str], int]:
     return dict(zip(rows, cells.events, strict=True))
 
 
-def suspects(filled: KeyFilter | GrowingFilter, keys: list[bytes]) -> Any:
-    words = words_of(keys)
-    return filled.may_hold(words, bits_of(words))
+def suspects(filled: KeyFilter | GrowingFilter, keys: list[bytes]) -> list[int]:
+    return list(filled.suspects(asked(keys)))
 
 
 def key(number: int) -> bytes:
@@ -178,26 +177,53 @@ def test_a_filter_never_denies_what_was_added_and_seldom_suspects_the_rest() -> 
     others = [key(n) for n in range(20_000, 40_000)]
     filled = KeyFilter(len(added))
     for at in range(0, len(added), 3_000):
-        filled.add(words_of(added[at : at + 3_000]))
-    assert suspects(filled, added).all()
-    assert suspects(filled, others).mean() < 0.01
+        filled.add(asked(added[at : at + 3_000]))
+    assert suspects(filled, added) == list(range(len(added)))
+    assert len(suspects(filled, others)) < 0.001 * len(others)
 
 
 def test_an_empty_filter_suspects_nothing() -> None:
-    assert not suspects(KeyFilter(0), [key(1)]).any()
+    assert suspects(KeyFilter(0), [key(1)]) == []
 
 
 def test_a_growing_filter_keeps_what_was_added_before_it_grew() -> None:
     filled, added = GrowingFilter(), [key(n) for n in range(70_000)]
-    assert not suspects(filled, added[:10]).any()
+    assert suspects(filled, added[:10]) == []
     for start in range(0, len(added), 35_000):
-        some = added[start : start + 35_000]
-        needed, before = filled.bytes_to_hold(len(some)), filled.size
-        filled.make_room(len(some))
-        filled.add(words_of(some))
-        assert filled.size == before + needed
-    assert suspects(filled, added).all()
-    assert suspects(filled, [key(n) for n in range(70_000, 80_000)]).mean() < 0.02
+        filled.grow(35_000)
+        filled.add(asked(added[start : start + 35_000]))
+    assert (filled.held, filled.free) == (70_000, 0)
+    assert suspects(filled, added) == list(range(len(added)))
+    assert len(suspects(filled, [key(n) for n in range(70_000, 80_000)])) < 20
+
+
+def test_a_day_is_asked_at_once_and_not_part_by_part() -> None:
+    memory, monday = KnownIds(), NOON.date()
+    for number in range(12):
+        memory.learn_run(Run(number + 1, monday, 0, 0, 10, 100_000))
+    monday_filter = read(memory)
+    memory.learn_run(Run(13, monday + timedelta(1), 0, 0, 10, 100_000))
+    tuesday_filter = read(memory)
+    assert (monday_filter.size, tuesday_filter.size) == (3_000_000, 3_000_000)
+    assert (monday_filter.held, monday_filter.free) == (1_200_000, 0)
+    assert (tuesday_filter.held, tuesday_filter.free) == (100_000, 1_100_000)
+
+
+def test_a_filter_has_only_the_room_it_needs_when_memory_is_short() -> None:
+    memory, monday = KnownIds(most_bytes=2_500_000), NOON.date()
+    for number in range(12):
+        memory.learn_run(Run(number + 1, monday, 0, 0, 10, 100_000))
+    assert read(memory).size == 2_500_000
+    assert (memory.look_ups, memory.unread) == (2, {})
+
+
+def read(memory: KnownIds) -> GrowingFilter:
+    """Read runs of one day as long as there is memory for them."""
+    while (run := memory.next_to_read()) is not None:
+        filled = memory.begin_reading(run)
+        filled.add(asked([bytes(KEY_BYTES * run.ids)]))
+        memory.end_reading(run)
+    return filled
 
 
 def test_a_run_is_sorted_and_every_key_lies_in_its_bucket() -> None:

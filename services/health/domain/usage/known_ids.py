@@ -6,6 +6,7 @@ blocks are remembered one by one, and those of runs by a filter for each day: ne
 is told from all others without a look into the database.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from services.health.domain.usage.bloom import GrowingFilter, bits_of, words_of
+from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, asked
 
 KEY_BYTES = 16
 _IDS_IN_BUCKET = 96
 """A bucket is looked through as a whole; so many keys stay in one row of a Postgres page."""
+_SMALLEST_ROOM = 65_536
+"""Keys a filter begins with, in 160 KiB."""
 
 
 class Block(NamedTuple):
@@ -65,7 +68,7 @@ class KnownIds:
     run. ``unread`` runs are not in a filter yet.
     """
 
-    most_bytes: int = 256 * 1024 * 1024
+    most_bytes: int = 320 * 1024 * 1024
     through: int = 0
     run: int = 0
     unread: dict[int, Run] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class KnownIds:
     _read: dict[date, list[Run]] = field(default_factory=dict)
     _filters: dict[date, GrowingFilter] = field(default_factory=dict)
     _looked_up: dict[int, Run] = field(default_factory=dict)
+    _ids: Counter[date] = field(default_factory=Counter)
     _first_day: date = date.min
 
     @property
@@ -100,6 +104,7 @@ class KnownIds:
             return
         self.run = run.number
         self.unread[run.number] = run
+        self._ids[run.day] += run.ids
         if not (run.first_seq in self._blocks and run.last_seq in self._blocks):
             self._looked_up[run.number] = run
 
@@ -113,8 +118,9 @@ class KnownIds:
         for runs in (self.unread, self._looked_up):
             for number in [number for number, run in runs.items() if run.day < day]:
                 del runs[number]
-        for past in [each for each in self._filters if each < day]:
-            del self._filters[past]
+        for past in [each for each in self._ids if each < day]:
+            del self._ids[past]
+            self._filters.pop(past, None)
             self._read.pop(past, None)
 
     def suspects(self, keys: Sequence[bytes]) -> tuple[set[bytes], list[Probe]]:
@@ -126,12 +132,10 @@ class KnownIds:
         if not left:
             return known, []
         probes = [probe for run in self._looked_up.values() for probe in _probes(run, left)]
-        words = words_of(left)
-        bits = bits_of(words)
+        asking = asked(left)
         for day, runs in self._read.items():
-            hits = np.flatnonzero(self._filters[day].may_hold(words, bits)).tolist()
-            if hits:
-                suspected = [left[place] for place in hits]
+            suspected = [left[place] for place in self._filters[day].suspects(asking).tolist()]
+            if suspected:
                 probes += [probe for run in runs for probe in _probes(run, suspected)]
         return known, probes
 
@@ -139,8 +143,8 @@ class KnownIds:
         """Return the newest run that is in no filter and fits; the others are looked up."""
         for number in sorted(self.unread, reverse=True):
             run = self.unread[number]
-            filled = self._filters.get(run.day) or GrowingFilter()
-            if self.bytes_used + filled.bytes_to_hold(run.ids) <= self.most_bytes:
+            free = self._filters[run.day].free if run.day in self._filters else 0
+            if free >= run.ids or self._has_memory(run.ids):
                 return run
             self._looked_up[number] = run
             self._leave(run)
@@ -149,7 +153,9 @@ class KnownIds:
     def begin_reading(self, run: Run) -> GrowingFilter:
         """Return the filter that the ids of a run are to be added to."""
         filled = self._filters.setdefault(run.day, GrowingFilter())
-        filled.make_room(run.ids)
+        if filled.free < run.ids:
+            wished = max(run.ids, self._still_expected(run.day))
+            filled.grow(wished if self._has_memory(wished) else run.ids)
         return filled
 
     def end_reading(self, run: Run) -> None:
@@ -158,6 +164,19 @@ class KnownIds:
             self._read.setdefault(run.day, []).append(run)
             self._looked_up.pop(run.number, None)
             self._leave(run)
+
+    def _has_memory(self, keys: int) -> bool:
+        return self.bytes_used + KeyFilter.bytes_for(keys) <= self.most_bytes
+
+    def _still_expected(self, day: date) -> int:
+        """Return how many keys a day's filter should have room for, beside those it holds.
+
+        A day is asked part by part, so it should have few: the ids it has by now, and the newest
+        day as many as the fullest.
+        """
+        held = self._filters[day].held
+        by_day = self._ids.values() if day == max(self._ids) else (self._ids[day],)
+        return max(max(by_day) - held, held // 2, _SMALLEST_ROOM)
 
     def _leave(self, run: Run) -> None:
         self.unread.pop(run.number)

@@ -113,7 +113,7 @@ async def count_unsealed(tx: Transaction) -> int:
 
 async def voters(tx: Transaction, group: PeerGroup, through: date | None) -> Sequence[Member]:
     """Return the accounts of a group that stand where the group does, or begin after it."""
-    rows = await tx.fetch_all(
+    rows = await tx.fetch_tuples(
         f"SELECT {_MEMBER} FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
         "AND first_day IS NOT NULL AND (CAST(:through AS date) IS NULL "
         "OR (sealed_through = :through AND dirty_from IS NULL) "
@@ -121,7 +121,7 @@ async def voters(tx: Transaction, group: PeerGroup, through: date | None) -> Seq
         through=through,
         **group._asdict(),
     )
-    return [Member(*row.values()) for row in rows]
+    return [Member(*row) for row in rows]
 
 
 async def lagging(
@@ -132,7 +132,7 @@ async def lagging(
     ``page``: after which account id, and how many. Usage of these accounts waits until the
     transaction ends. Accounts that somebody else holds are left out unless ``wait``.
     """
-    rows = await tx.fetch_all(
+    rows = await tx.fetch_tuples(
         f"SELECT {_MEMBER} FROM accounts WHERE segment = :segment AND time_zone = :time_zone "
         "AND first_day <= :through AND account_id > :after AND (sealed_through IS NULL "
         "OR sealed_through < :through OR dirty_from IS NOT NULL) ORDER BY account_id "
@@ -142,7 +142,7 @@ async def lagging(
         limit=page[1],
         **group._asdict(),
     )
-    return [Member(*row.values()) for row in rows]
+    return [Member(*row) for row in rows]
 
 
 async def first_seen(

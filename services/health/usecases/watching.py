@@ -86,7 +86,8 @@ async def _profiles(tx: Transaction, work: Sealing, account_ids: Sequence[str]) 
     usual = (await PROFILES.current(tx)).for_segment(work.group.segment)
     chosen = await PROFILES.for_accounts(tx, account_ids)
     found = (chosen[account_id] for account_id in account_ids)
-    return [work.profile if profile == usual else profile for profile in found]
+    # The book hands out one object: comparing them by value took a tenth of sealing.
+    return [work.profile if profile is usual else profile for profile in found]
 
 
 async def _peer_levels(tx: Transaction, group: PeerGroup, day: date) -> Mapping[str, PeerLevel]:

@@ -217,6 +217,19 @@ def test_a_filter_has_only_the_room_it_needs_when_memory_is_short() -> None:
     assert (memory.look_ups, memory.unread) == (2, {})
 
 
+def test_a_day_that_is_past_before_its_run_is_read_leaves_nothing() -> None:
+    memory, monday = KnownIds(), NOON.date()
+    memory.learn_run(Run(1, monday, 0, 0, 10, 100_000))
+    run = memory.next_to_read()
+    assert run is not None
+    memory.forget_before(monday + timedelta(1))
+    memory.begin_reading(run).add(asked([key(1)]))
+    memory.end_reading(run)
+    assert memory.suspects([key(1)]) == (set(), [])
+    memory.forget_before(monday + timedelta(2))
+    assert memory.bytes_used == 0
+
+
 def read(memory: KnownIds) -> GrowingFilter:
     """Read runs of one day as long as there is memory for them."""
     while (run := memory.next_to_read()) is not None:

@@ -118,8 +118,8 @@ class KnownIds:
         for runs in (self.unread, self._looked_up):
             for number in [number for number, run in runs.items() if run.day < day]:
                 del runs[number]
-        for past in [each for each in self._ids if each < day]:
-            del self._ids[past]
+        for past in [each for each in {*self._ids, *self._filters} if each < day]:
+            self._ids.pop(past, None)
             self._filters.pop(past, None)
             self._read.pop(past, None)
 
@@ -175,8 +175,9 @@ class KnownIds:
         day as many as the fullest.
         """
         held = self._filters[day].held
-        by_day = self._ids.values() if day == max(self._ids) else (self._ids[day],)
-        return max(max(by_day) - held, held // 2, _SMALLEST_ROOM)
+        is_newest = day >= max(self._ids, default=day)
+        ids = max(self._ids.values(), default=0) if is_newest else self._ids[day]
+        return max(ids - held, held // 2, _SMALLEST_ROOM)
 
     def _leave(self, run: Run) -> None:
         self.unread.pop(run.number)

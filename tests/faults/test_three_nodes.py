@@ -34,6 +34,7 @@ def kafka() -> Iterator[ApacheKafka]:
 
 def test_each_broker_is_killed_in_turn_and_nothing_is_lost_or_doubled(kafka: ApacheKafka) -> None:
     def kill_each(scene: Scene) -> list[str]:
+        problems = []
         for number in (1, 2, 3):
             kafka.kill(number)
             nemesis.wait_for_work(scene, 60)
@@ -41,7 +42,8 @@ def test_each_broker_is_killed_in_turn_and_nothing_is_lost_or_doubled(kafka: Apa
             kafka.start_node(number)
             scene.note_outbox(f"broker {number} came back")
             nemesis.wait_for_work(scene, 60)
-        return []
+            problems += nemesis.wait_until_whole(scene)
+        return problems
 
     seed = int(os.environ.get("TENURE_FAULT_SEED", new_seed()))
     with play(Setting(seed=seed, broker=kafka.bootstrap)) as scene:

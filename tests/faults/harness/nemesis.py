@@ -111,6 +111,23 @@ def wait_for_work(scene: Scene, count: int = 40, within: float = 60.0) -> None:
     wait_until(lambda: acknowledged() >= before + count, within)
 
 
+def wait_until_whole(scene: Scene, within: float = 60.0) -> list[str]:
+    """Wait until every broker has every partition; return what lacks one to the end.
+
+    Of three copies a write needs two: a broker that dies while another catches up is a second
+    fault at the same time, which nobody promises to survive.
+    """
+    left: list[str] = []
+
+    def is_whole() -> bool:
+        left[:] = scene.topics.behind()
+        return not left
+
+    took = wait_until(is_whole, within)
+    scene.say(f"  every broker has everything after {took and round(took, 1)} s")
+    return [f"not on every broker: {', '.join(left)}"] if took is None else []
+
+
 def _crash_chain(
     replica: Replica, points: Sequence[str], say: Callable[[str], None]
 ) -> list[Crash]:

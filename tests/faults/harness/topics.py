@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.health.domain.usage.event import InvalidEvent, Reception, read_cloudevent
 from shared.bus.tail import tail
@@ -57,6 +58,10 @@ class Topics:
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """Return the end of each partition."""
         return asyncio.run(asyncio.wait_for(_ends(self.bootstrap, list(topics)), 60))
+
+    def behind(self) -> list[str]:
+        """Return the partitions that a broker lacks: the death of another may stop these."""
+        return asyncio.run(asyncio.wait_for(_behind(self.bootstrap), 60))
 
 
 async def _read(bootstrap: str) -> Log:
@@ -113,3 +118,17 @@ async def _ends(bootstrap: str, topics: list[str]) -> dict[tuple[str, int], int]
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
     finally:
         await client.stop()
+
+
+async def _behind(bootstrap: str) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return [
+            f"{topic['topic']}/{each['partition']}"
+            for topic in await admin.describe_topics()
+            for each in topic["partitions"]
+            if len(each["isr"]) < len(each["replicas"])
+        ]
+    finally:
+        await admin.close()

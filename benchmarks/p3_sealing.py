@@ -18,6 +18,7 @@ from benchmarks.options import Options
 from shared.db.engine import create_engine
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
+from tenure.cli.serve import spare_the_collector
 from tenure.evaluation.sealing_speed import DAY, Timing, fill, profile_of, seal_one_day
 
 _METRICS = 10
@@ -32,6 +33,8 @@ def run(options: Options, ledger: Ledger) -> Mapping[str, Any]:
     sizes = [size for size in sizes if size] or (
         [1_000, 10_000] if options.quick else [10_000, 30_000, 100_000]
     )
+    # As the service that seals does it.
+    spare_the_collector()
     found = []
     with open_ground(options) as ground:
         for size in sizes:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -146,6 +147,7 @@ def headers_of(event_id: str, event_type: str, traceparent: str | None) -> list[
     return headers
 
 
+@lru_cache(maxsize=256)
 def publisher_of(event_type: str) -> str:
     """Return the service named in an event type. Raises `MalformedEvent`."""
     match = _TYPE.fullmatch(event_type)

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.event import Event
+from shared.db.sql import statement
 
 Connection = AsyncConnection
 """The one connection on which a relay leads, reads and marks."""
@@ -45,9 +46,9 @@ async def save(connection: Connection, events: Sequence[Event]) -> None:
     if not events:
         return
     accounts = [event.subject for event in events]
-    await connection.execute(text(_LOCK), {"accounts": accounts, "stripes": _LOCK_STRIPES})
+    await connection.execute(statement(_LOCK), {"accounts": accounts, "stripes": _LOCK_STRIPES})
     await connection.execute(
-        text(_INSERT),
+        statement(_INSERT),
         {
             "ids": [UUID(event.id) for event in events],
             "publishers": [event.publisher for event in events],
@@ -63,7 +64,7 @@ async def save(connection: Connection, events: Sequence[Event]) -> None:
 async def unpublished(connection: Connection, limit: int) -> Sequence[RowMapping]:
     """Return the oldest unpublished rows: seq, id, publisher, account, type, payload, trace."""
     rows = await connection.execute(
-        text(
+        statement(
             "SELECT seq, id, aggregatetype AS publisher, aggregateid AS account_id, type, "
             "payload, traceparent FROM outbox WHERE publishedat IS NULL ORDER BY seq LIMIT :limit"
         ),
@@ -75,7 +76,7 @@ async def unpublished(connection: Connection, limit: int) -> Sequence[RowMapping
 async def mark_published(connection: Connection, seqs: Sequence[int]) -> None:
     """Mark rows as acknowledged by the broker."""
     await connection.execute(
-        text(
+        statement(
             "UPDATE outbox SET publishedat = clock_timestamp(), attempts = attempts + 1, "
             "lasterror = NULL WHERE seq = ANY(CAST(:seqs AS bigint[]))"
         ),
@@ -86,7 +87,7 @@ async def mark_published(connection: Connection, seqs: Sequence[int]) -> None:
 async def mark_failed(connection: Connection, seqs: Sequence[int], error: str) -> None:
     """Note why rows could not be sent; they stay unpublished."""
     await connection.execute(
-        text(
+        statement(
             "UPDATE outbox SET attempts = attempts + 1, lasterror = :error "
             "WHERE seq = ANY(CAST(:seqs AS bigint[]))"
         ),
@@ -97,7 +98,7 @@ async def mark_failed(connection: Connection, seqs: Sequence[int], error: str) -
 async def take_lead(connection: Connection) -> bool:
     """Become the one who publishes this schema's outbox, for as long as the session lives."""
     taken = await connection.execute(
-        text("SELECT pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema()))")
+        statement("SELECT pg_try_advisory_lock(hashtext('relay'), hashtext(current_schema()))")
     )
     return bool(taken.scalar())
 
@@ -105,7 +106,7 @@ async def take_lead(connection: Connection) -> bool:
 async def last_cluster(connection: Connection) -> str | None:
     """Return the id of the Kafka cluster that was published to last."""
     found = await connection.execute(
-        text("SELECT cluster_id FROM brokers ORDER BY seen_at DESC LIMIT 1")
+        statement("SELECT cluster_id FROM brokers ORDER BY seen_at DESC LIMIT 1")
     )
     cluster_id: str | None = found.scalar()
     return cluster_id
@@ -114,7 +115,7 @@ async def last_cluster(connection: Connection) -> str | None:
 async def note_cluster(connection: Connection, cluster_id: str) -> None:
     """Remember the cluster that is published to from now on."""
     await connection.execute(
-        text(
+        statement(
             "INSERT INTO brokers (cluster_id, seen_at) VALUES (:id, clock_timestamp()) "
             "ON CONFLICT (cluster_id) DO UPDATE SET seen_at = clock_timestamp()"
         ),
@@ -125,7 +126,7 @@ async def note_cluster(connection: Connection, cluster_id: str) -> None:
 async def republish_all(connection: Connection) -> int:
     """Mark every kept row as unpublished, for a broker that lost its log; return how many."""
     result: Any = await connection.execute(
-        text("UPDATE outbox SET publishedat = NULL WHERE publishedat IS NOT NULL")
+        statement("UPDATE outbox SET publishedat = NULL WHERE publishedat IS NOT NULL")
     )
     return int(result.rowcount)
 

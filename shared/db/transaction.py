@@ -13,12 +13,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.contracts.event import Event, Fact
 from shared.db import outbox
+from shared.db.sql import statement
 from shared.kernel.clock import Clock
 from shared.kernel.failpoints import reach
 from shared.observability.tracing import current_traceparent
@@ -47,30 +48,30 @@ class Transaction:
 
     async def execute(self, sql: str, **params: Any) -> int:
         """Run a statement; return how many rows it touched."""
-        result = await self.connection.execute(text(sql), params)
+        result = await self.connection.execute(statement(sql), params)
         return cast("CursorResult[Any]", result).rowcount
 
     async def execute_many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
         """Run a statement once for each row of parameters."""
         if rows:
-            await self.connection.execute(text(sql), list(rows))
+            await self.connection.execute(statement(sql), list(rows))
 
     async def fetch_one(self, sql: str, **params: Any) -> Row | None:
         """Return the first row, or None."""
-        return (await self.connection.execute(text(sql), params)).mappings().first()
+        return (await self.connection.execute(statement(sql), params)).mappings().first()
 
     async def fetch_all(self, sql: str, **params: Any) -> Sequence[Row]:
         """Return all rows."""
-        return (await self.connection.execute(text(sql), params)).mappings().all()
+        return (await self.connection.execute(statement(sql), params)).mappings().all()
 
     async def fetch_tuples(self, sql: str, **params: Any) -> Sequence[tuple[Any, ...]]:
         """Return all rows as plain tuples: for thousands, where names would cost the most time."""
-        found = (await self.connection.execute(text(sql), params)).all()
+        found = (await self.connection.execute(statement(sql), params)).all()
         return cast("Sequence[tuple[Any, ...]]", found)
 
     async def fetch_value(self, sql: str, **params: Any) -> Any:
         """Return the first column of the first row, or None."""
-        return (await self.connection.execute(text(sql), params)).scalar()
+        return (await self.connection.execute(statement(sql), params)).scalar()
 
     def emit(self, fact: Fact) -> Event:
         """Record that a fact happened; it is published once this transaction commits.

@@ -23,7 +23,7 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
 from services.health.jobs import bring_up
 from services.health.settings import EVENT_GRACE, WALL_GRACE, load_profile
-from services.health.storage import accounts, detector, peers
+from services.health.storage import detector, peers
 from services.health.storage.accounts import PeerGroup
 from services.health.usecases.planning import Sealing, plan_days
 from shared.db.transaction import Database, Transaction
@@ -55,7 +55,6 @@ FROM unnest(CAST(:ids AS text[])) AS a
 class Timing:
     """Seconds of one sealed day: planning the group, sealing its pieces; CPU of this process."""
 
-    accounts: int
     metrics: int
     planning: float
     sealing: float
@@ -97,12 +96,10 @@ async def seal_one_day(database: Database, profile: Profile) -> Timing:
     began, cpu = time.perf_counter(), time.process_time()
     async with database.transaction() as tx:
         await plan_days(tx, work)
-        number = len(await accounts.voters(tx, GROUP, DAY - timedelta(days=1)))
     planned = time.perf_counter()
     await bring_up(database, work)
     sealed = time.perf_counter()
     return Timing(
-        accounts=number,
         metrics=len(watched(profile.metrics)),
         planning=planned - began,
         sealing=sealed - planned,

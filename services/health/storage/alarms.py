@@ -14,7 +14,9 @@ from shared.kernel.ids import new_id
 
 _ADD = """
 INSERT INTO alarm_tallies (segment, time_zone, metric, band, month, account_days, openings)
-VALUES (:segment, :time_zone, :metric, :band, :month, :account_days, CAST(:openings AS float8[]))
+SELECT :segment, :time_zone, metric, band, month, account_days, openings
+FROM jsonb_to_recordset(CAST(:tallies AS jsonb))
+     AS t(metric text, band int, month date, account_days float8, openings float8[])
 """
 _COMPACT = """
 WITH old AS (DELETE FROM alarm_tallies RETURNING *),
@@ -54,26 +56,27 @@ class InForce(NamedTuple):
 
 
 async def add_tallies(
-    tx: Transaction, group: PeerGroup, metric: str, tallies: Mapping[tuple[int, date], Tally]
+    tx: Transaction,
+    group: PeerGroup,
+    by_metric: Mapping[str, Mapping[tuple[int, date], Tally]],
 ) -> None:
-    """Count what each threshold would have raised on newly sealed days.
+    """Count what each threshold would have raised on newly sealed days, by metric, band and month.
 
     Rows are appended: pieces that are sealed at the same time do not wait for each other.
     """
-    await tx.execute_many(
-        _ADD,
-        [
-            {
-                "metric": metric,
-                "band": band,
-                "month": month,
-                "account_days": tally.account_days,
-                "openings": tally.openings.tolist(),
-                **group._asdict(),
-            }
-            for (band, month), tally in sorted(tallies.items())
-        ],
-    )
+    found = [
+        {
+            "metric": metric,
+            "band": band,
+            "month": month.isoformat(),
+            "account_days": tally.account_days,
+            "openings": tally.openings.tolist(),
+        }
+        for metric, tallies in by_metric.items()
+        for (band, month), tally in sorted(tallies.items())
+    ]
+    if found:
+        await tx.execute(_ADD, tallies=found, **group._asdict())
 
 
 async def compact_tallies(tx: Transaction, since: date) -> None:

@@ -151,14 +151,14 @@ async def _seal(tx: Transaction, work: Sealing, part: Part) -> None:
     rule = work.profile.drop
     exit_rule = Exit(rule.exit_probability, rule.exit_ratio)
     before = detector.unpack([one.kept for one in part.due], names)
+    ledgers = {name: AlarmLedger() for name in names} if part.due[0].is_new else {}
     records = {}
     for name in names:
-        ledger = AlarmLedger() if part.due[0].is_new else None
         known = factors.get(name) or [PeerDay(day) for day in days_of(part.span)]
-        rules = (exit_rule, ledger)
+        rules = (exit_rule, ledgers.get(name))
         records[name] = replay(before.records[name], part.counts[name], known, part.stretch, rules)
-        if ledger:
-            await alarms.add_tallies(tx, work.group, name, ledger.tallies)
+    tallies = {name: ledger.tallies for name, ledger in ledgers.items()}
+    await alarms.add_tallies(tx, work.group, tallies)
     rows = Rows(records, _rolled(part, before.recent))
     await detector.save(tx, _keys(part, rows), names, rows)
     for last in sorted({one.last for one in part.due}):

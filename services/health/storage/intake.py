@@ -54,7 +54,7 @@ class Wanted(NamedTuple):
 
 
 async def add_rejections(tx: Transaction, rejections: Sequence[Rejection]) -> None:
-    """Keep rejections; the same event refused again is one rejection."""
+    """Keep rejections; the same event refused again, with the same content, is one rejection."""
     await tx.execute_many(
         "INSERT INTO rejections (source, event_id, code, message, raw, received_at) "
         "VALUES (:source, :event_id, :code, :message, :raw, :received_at) ON CONFLICT DO NOTHING",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -162,8 +163,13 @@ def _loosely(raw: bytes) -> object:
 
 def _as_sent(loose: object) -> msgspec.Raw:
     """Write again what was read loosely, as loose as it was."""
-    text = json.dumps(loose, ensure_ascii=False, separators=(",", ":"))
-    return msgspec.Raw(text.encode("utf-8", "surrogatepass"))
+    try:
+        return msgspec.Raw(_dump(loose, ensure_ascii=False).encode())
+    except UnicodeEncodeError:  # half a surrogate is nothing but an escape
+        return msgspec.Raw(_dump(loose).encode())
+
+
+_dump = partial(json.dumps, separators=(",", ":"))
 
 
 def _answer(received: Intake) -> Response:

@@ -22,9 +22,16 @@ from shared.kernel.errors import Invalid, NotFound
 from shared.kernel.ids import new_id
 
 _SECRET = re.compile(r"(tnr_[a-z0-9]{8})_[A-Za-z0-9_-]{43}")
+SECRET_MARK = b"tnr_"
+"""How every secret begins: what does not hold this holds no secret."""
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _SOURCE = re.compile(r"[A-Za-z0-9/][A-Za-z0-9._:/@+-]{0,199}")
 _COLUMNS = "id, name, source, scopes, prefix, created_at, expires_at, revoked_at, last_used_at"
+
+
+def masked(text: str) -> str:
+    """Return a text without the secrets in it; their public part stays, to tell whose they are."""
+    return _SECRET.sub(r"\1_***", text)
 
 
 class InvalidKeyRequest(Invalid):

@@ -209,6 +209,9 @@ _ADVICE = {
     "missing": "Add this field.",
     "extra_forbidden": "Remove this field; it is not known here.",
     "string_unicode": "Send text as valid Unicode.",
+    "model_attributes_type": "Send a JSON object.",
+    "model_type": "Send a JSON object.",
+    "dict_type": "Send a JSON object.",
     "union_tag_invalid": "Choose one of the kinds listed in /docs.",
 }
 
@@ -219,8 +222,13 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     if code == "json_invalid":
         message = f"Send valid JSON. {error['ctx']['error']}."
         return FieldError(location=where, pointer="", code=code, message=message)
-    message = _ADVICE.get(code) or f"{error['msg']}."
+    message = _ADVICE.get(code) or f"{_plain(error['msg'])}."
     return FieldError(location=where, pointer=_pointer(location[1:]), code=code, message=message)
+
+
+def _plain(said: str) -> str:
+    """Return what pydantic says, without its own words around ours."""
+    return said.removeprefix("Value error, ").removesuffix(".")
 
 
 def _pointer(location: Sequence[Any]) -> str:

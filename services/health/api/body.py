@@ -8,6 +8,9 @@ from starlette.requests import Request
 from shared.kernel.errors import Kind, Refusal
 
 _GZIP = b"\x1f\x8b"
+_PACKINGS = frozenset({"br", "zstd", "compress", "x-compress", "lz4", "snappy"})
+"""What is packed and not read. Some clients name a charset in that header: no reason to refuse."""
+_PLAIN = (b"{", b"[")
 _PIECE = 256 * 1024
 _MOST_DRAINED = 64 * 1024 * 1024
 
@@ -24,11 +27,17 @@ class InvalidGzip(Refusal):
     kind = Kind.MALFORMED
 
 
+class UnsupportedEncoding(Refusal):
+    """The body is packed in a way that is not read here; send gzip."""
+
+    kind = Kind.MALFORMED
+
+
 async def read_body(request: Request) -> bytes:
     """Return the body, unpacked as it streams in, never holding more than it may have.
 
     Some SDKs label gzip as a form: the first bytes tell, not the header. Raises
-    `PayloadTooLarge` and `InvalidGzip`.
+    `PayloadTooLarge`, `InvalidGzip` and `UnsupportedEncoding`.
     """
     largest: int = request.app.state.settings.ingest_body_bytes
     chunks, size = [], 0
@@ -43,7 +52,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def stream_body(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body in pieces, unpacked. Raises `InvalidGzip`."""
+    """Yield the body in pieces, unpacked. Raises `InvalidGzip` and `UnsupportedEncoding`."""
     return _unpacked(request.stream(), request.headers.get("content-encoding", ""))
 
 
@@ -94,7 +103,12 @@ class _Unpacker:
 def _unpacker(encoding: str, first: bytes) -> _Unpacker | None:
     if first[:2] == _GZIP:
         return _Unpacker(zlib.MAX_WBITS | 16)
-    return _Unpacker(zlib.MAX_WBITS) if encoding.strip().lower() == "deflate" else None
+    encoding = encoding.strip().lower()
+    if encoding == "deflate":
+        return _Unpacker(zlib.MAX_WBITS)
+    if encoding in _PACKINGS and not first.lstrip().startswith(_PLAIN):
+        raise UnsupportedEncoding(f"A body packed as {encoding} is not read; send gzip.")
+    return None
 
 
 async def _drain(packed: AsyncIterator[bytes]) -> None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,8 +13,9 @@ from fastapi import Request, Response
 from services.health.api.body import read_body
 from services.health.api.ingest import serve
 from services.health.api.reception import InvalidJson, reception_of, writer
-from services.health.api.sorting import decode, receive
+from services.health.api.sorting import UNREADABLE, decode_batch, decode_events, receive
 from services.health.domain.usage.posthog import read_capture
+from shared.auth.keys import SECRET_MARK, masked
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
 
@@ -38,17 +40,17 @@ class _Event(msgspec.Struct):
 
     api_key: str | None = None
     token: str | None = None
-    properties: dict[str, Any] | None = None
+    properties: Any = None
 
     @property
     def key(self) -> object:
         """The write key, wherever it is."""
-        return self.api_key or self.token or (self.properties or {}).get("token")
+        in_properties = self.properties if isinstance(self.properties, dict) else {}
+        return self.api_key or self.token or in_properties.get("token")
 
 
 router = api_router("", tags=["ingest"], route_class=DirectRoute)
 _decode_frame = msgspec.json.Decoder(_Frame)
-_decode_events = msgspec.json.Decoder(list[msgspec.Raw])
 _decode_event = msgspec.json.Decoder(_Event)
 
 
@@ -56,9 +58,9 @@ async def receive_captures(request: Request) -> Response:
     """Take in PostHog events: a batch, an array or a single one."""
     raw = _unwrapped(await read_body(request))
     if raw.lstrip()[:1] == b"[":
-        events: list[msgspec.Raw] = decode(raw, _decode_events)
+        events = decode_events(raw)
         return await _receive(request, _Frame(events), events)
-    frame: _Frame = decode(raw, _decode_frame)
+    frame: _Frame = decode_batch(raw, _decode_frame)
     events = [msgspec.Raw(raw)] if frame.batch is None else frame.batch
     return await _receive(request, frame, events)
 
@@ -70,14 +72,30 @@ async def answer_flags(request: Request) -> Response:
 
 
 async def _receive(request: Request, frame: _Frame, events: Sequence[msgspec.Raw]) -> Response:
-    key: object = frame.api_key or frame.token
-    if key is None and events:
-        key = decode(bytes(events[0]), _decode_event).key
-    principal = await writer(request, key)
+    principal = await writer(request, frame.api_key or frame.token or _key_in(events))
     reception = reception_of(
         request, principal, frame.sent_at, is_history=frame.historical_migration
     )
-    return await receive(request, events, reception, read_capture)
+    return await receive(request, [_without_keys(each) for each in events], reception, read_capture)
+
+
+def _key_in(events: Sequence[msgspec.Raw]) -> object:
+    """Return the key of the first event that has one."""
+    for event in events:
+        with suppress(*UNREADABLE):
+            key = _decode_event.decode(event).key
+            if key:
+                return key
+    return None
+
+
+def _without_keys(event: msgspec.Raw) -> msgspec.Raw:
+    """Return an event without the key that the SDK put into it: who reads events may not write."""
+    raw = bytes(event)
+    if SECRET_MARK not in raw:
+        return event
+    text = masked(raw.decode("utf-8", "surrogateescape"))
+    return msgspec.Raw(text.encode("utf-8", "surrogateescape"))
 
 
 def _unwrapped(body: bytes) -> bytes:

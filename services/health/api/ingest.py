@@ -20,7 +20,14 @@ from services.health.api.reception import (
     reception_of,
     writer,
 )
-from services.health.api.sorting import UNREADABLE, decode, encode, receive
+from services.health.api.sorting import (
+    UNREADABLE,
+    decode,
+    decode_batch,
+    decode_events,
+    encode,
+    receive,
+)
 from services.health.domain.usage.event import read_cloudevent
 from services.health.domain.usage.segment import TYPES, read_message
 from shared.web.routing import api_router
@@ -45,7 +52,7 @@ _decode_body = msgspec.json.Decoder(_Body)
 async def receive_batch(request: Request) -> Response:
     """Take in a batch of Segment-shaped messages."""
     raw = await read_body(request)
-    body: _Body = decode(raw, _decode_body)
+    body: _Body = decode_batch(raw, _decode_body)
     principal = await writer(request, body.writeKey)
     reception = reception_of(request, principal, body.sentAt)
     return await receive(request, body.batch, reception, read_message, raw)
@@ -70,7 +77,7 @@ async def receive_events(request: Request) -> Response:
     if "ce-specversion" in request.headers:
         events = [encode(_binary_event(request.headers, raw))]
     elif raw.lstrip()[:1] == b"[":
-        events = decode(raw, _decode_array)
+        events = decode_events(raw)
     else:
         decode(raw, _decode_object)
         events = [msgspec.Raw(raw)]
@@ -78,7 +85,6 @@ async def receive_events(request: Request) -> Response:
 
 
 _decode_object = msgspec.json.Decoder(dict[str, Any])
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def serve(router: APIRouter, path: str, name: str, endpoint: Endpoint, **shown: Any) -> None:

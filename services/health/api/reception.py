@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from services.health.api.body import InvalidGzip, PayloadTooLarge
+from services.health.api.body import InvalidGzip, PayloadTooLarge, UnsupportedEncoding
 from services.health.domain.usage.event import InvalidEvent, Reception, read_time
 from services.health.settings import Settings
 from services.health.usecases.intake import USAGE_HEADERS
@@ -50,6 +50,7 @@ PROBLEMS = responses(
     InvalidJson,
     InvalidEvents,
     InvalidGzip,
+    UnsupportedEncoding,
     InvalidWriteKey,
     PayloadTooLarge,
     RateLimited,

@@ -1,9 +1,10 @@
 """Signals: typed observations from outside usage."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.health.api.shapes import AccountId, BodyAccountId, Reader, Reason, Text, Writer
 from services.health.domain.signal.catalogue import SignalValueInvalid
@@ -26,7 +27,15 @@ from shared.web.pagination import InvalidCursor, Page, PageQuery
 from shared.web.routing import api_router
 
 router = api_router("/api/v1", tags=["signals"])
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _since_1970(moment: datetime) -> datetime:
+    if moment < datetime(1970, 1, 1, tzinfo=UTC):
+        raise ValueError("Choose a time since 1970")
+    return moment
+
+
+_ObservedAt = Annotated[Moment, AfterValidator(_since_1970)]
 
 
 class SignalInFuture(Invalid):
@@ -48,7 +57,7 @@ class NewSignal(BaseModel):
     value: Number | Text | None = Field(
         default=None, description="A number, or the name of a choice, as the type asks for."
     )
-    observed_at: Moment | None = Field(default=None, ge=_EARLIEST, description="Default: now.")
+    observed_at: _ObservedAt | None = Field(default=None, description="Default: now.")
     external_id: Text | None = Field(default=None, min_length=1, max_length=200)
 
 

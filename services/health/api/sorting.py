@@ -1,6 +1,8 @@
 """Sorting what a request holds: what counts, what is refused, and how that is answered."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -111,12 +113,63 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         raise InvalidJson(f"The body cannot be read: {error}.") from None
 
 
+def decode_events(raw: bytes) -> list[msgspec.Raw]:
+    """Decode an array of events, each as it is. Raises `InvalidJson`."""
+    try:
+        events: list[msgspec.Raw] = decode(raw, _decode_array)
+    except InvalidJson:
+        found = _loosely(raw)
+        if not isinstance(found, list):
+            raise
+        return [_as_sent(event) for event in found]
+    return events
+
+
+def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """Decode a frame whose ``batch`` holds events, each as it is. Raises `InvalidJson`.
+
+    What only Python or JavaScript take for JSON (NaN, half a surrogate) spoils its event, not
+    the batch: the SDK would throw all of it away.
+    """
+    try:
+        return decode(raw, decoder)
+    except InvalidJson:
+        found = _loosely(raw)
+        if not isinstance(found, dict) or not isinstance(found.get("batch"), list):
+            raise
+        frame = decode(_as_sent({**found, "batch": []}), decoder)
+        frame.batch = [_as_sent(event) for event in found["batch"]]
+        return frame
+
+
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
 def encode(message: object) -> msgspec.Raw:
     """Encode what was decoded before. Raises `InvalidJson`."""
     try:
         return msgspec.Raw(msgspec.json.encode(message))
     except RecursionError as error:
         raise InvalidJson(f"The body cannot be read: {error}.") from None
+
+
+def _loosely(raw: bytes) -> object:
+    """Read what encoders make that are looser than JSON; None for what nobody can read."""
+    try:
+        return json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _as_sent(loose: object) -> msgspec.Raw:
+    """Write again what was read loosely, as loose as it was."""
+    try:
+        return msgspec.Raw(_dump(loose, ensure_ascii=False).encode())
+    except UnicodeEncodeError:  # half a surrogate is nothing but an escape
+        return msgspec.Raw(_dump(loose).encode())
+
+
+_dump = partial(json.dumps, separators=(",", ":"))
 
 
 def _answer(received: Intake) -> Response:

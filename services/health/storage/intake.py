@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from shared.auth.keys import masked
 from shared.db.transaction import Row, Transaction
 
 _REJECTIONS_WANTED = (
@@ -54,11 +55,17 @@ class Wanted(NamedTuple):
 
 
 async def add_rejections(tx: Transaction, rejections: Sequence[Rejection]) -> None:
-    """Keep rejections; the same event refused again is one rejection."""
+    """Keep rejections; the same event refused again, with the same content, is one rejection.
+
+    SDKs put their write key beside an event, and whoever reads rejections may not write.
+    """
     await tx.execute_many(
         "INSERT INTO rejections (source, event_id, code, message, raw, received_at) "
         "VALUES (:source, :event_id, :code, :message, :raw, :received_at) ON CONFLICT DO NOTHING",
-        [each._asdict() for each in sorted(rejections, key=_one_order)],
+        [
+            {**each._asdict(), "raw": masked(each.raw), "message": masked(each.message)}
+            for each in sorted(rejections, key=_one_order)
+        ],
     )
 
 

@@ -93,6 +93,23 @@ async def test_the_same_rejection_sent_again_is_one_rejection(
     assert len((await reader.get("/api/v1/rejections")).json()["data"]) == 1
 
 
+async def test_each_of_several_bad_events_with_one_id_is_a_rejection(
+    backend: httpx.AsyncClient, open_client: OpenClient
+) -> None:
+    await backend.post("/v1/batch", json={"batch": [track("2", event="")]})
+    await backend.post("/v1/batch", json={"batch": [track("2", timestamp="yesterday")]})
+    long_ids = [track("x" * 256 + end) for end in "ab"]
+    await backend.post("/v1/batch", json={"batch": long_ids})
+    reader = await open_client("health", scopes=["health:read"])
+    listed = (await reader.get("/api/v1/rejections")).json()["data"]
+    assert sorted(row["code"] for row in listed) == [
+        "invalid_messageId",
+        "invalid_messageId",
+        "invalid_timestamp",
+        "missing_event",
+    ]
+
+
 async def test_strict_mode_refuses_the_whole_batch_and_names_each_event(
     backend: httpx.AsyncClient,
 ) -> None:

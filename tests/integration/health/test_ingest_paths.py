@@ -266,3 +266,67 @@ async def test_the_limits_are_those_that_hold(backend: httpx.AsyncClient) -> Non
 async def test_too_many_events_in_a_batch_are_a_413(backend: httpx.AsyncClient) -> None:
     answer = await backend.post("/v1/batch", content=b'{"batch":[' + b"{}," * 10_000 + b"{}]}")
     assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize("bad", ["NaN", "-Infinity", '"\\ud800"', "1e999"])
+async def test_an_event_that_is_no_json_spoils_no_batch(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient, bad: str
+) -> None:
+    cloudevent = {"specversion": "1.0", "id": "c", "source": "/s", "type": "é", "subject": "acme"}
+    for path, frame, good in (
+        ("/v1/batch", '{"batch": [%s]}', track("1", event="é" * 100)),
+        ("/batch", '{"batch": [%s]}', capture("seen", **{"$groups": {"company": "acme"}})),
+        ("/batch", "[%s]", capture("seen", uuid="c2", **{"$groups": {"company": "acme"}})),
+        ("/v1/events", "[%s]", cloudevent),
+    ):
+        events = f'{json.dumps(good, ensure_ascii=False)}, {{"messageId": "2", "x": {bad}}}'
+        body = (frame % events).encode()
+        answer = await backend.post(path, content=body)
+        assert answer.json() == {"success": True, "accepted": 1, "rejected": 1}, (path, answer.text)
+        strict = await backend.post(path, content=body, headers={"x-strict-mode": "1"})
+        (error,) = strict.json()["errors"]
+        assert (strict.status_code, error["index"], error["code"]) == (400, 1, "invalid_json")
+    listed = (await csm.get("/api/v1/rejections")).json()["data"]
+    assert {row["code"] for row in listed} == {"invalid_json"}
+    assert all('"messageId":"2"' in row["raw"].replace(" ", "") for row in listed)
+
+
+async def test_a_first_posthog_event_that_is_none_spoils_no_batch(
+    backend: httpx.AsyncClient,
+) -> None:
+    event = capture("seen", **{"$groups": {"company": "acme"}})
+    answer = await backend.post("/batch", json=[None, event])
+    assert answer.json() == {"success": True, "accepted": 1, "rejected": 1}
+    key = with_key_in_body(backend)
+    answer = await backend.post("/batch", json=[{"properties": []}, {**event, "api_key": key}])
+    assert answer.json() == {"success": True, "accepted": 1, "rejected": 1}
+
+
+async def test_who_reads_events_learns_no_write_key(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    key = with_key_in_body(backend)
+    await backend.post("/v1/track", json={**message("track", event=""), "writeKey": key})
+    await backend.post("/capture", json={**capture(""), "api_key": key})
+    await backend.post("/e/", json=[capture("seen", token=key)])
+    assert (await csm.get("/api/v1/rejections/summary")).json()["events"] == 2
+    assert (await csm.get("/api/v1/unattributed/summary")).json()["events"] == 1
+    for page in ("rejections", "unattributed"):
+        shown = (await csm.get(f"/api/v1/{page}")).text
+        assert key not in shown
+        assert key[:12] in shown
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", " ZSTD"])
+async def test_a_packing_that_is_not_read_is_named(
+    backend: httpx.AsyncClient, encoding: str
+) -> None:
+    for path in ("/v1/batch", "/v1/bulk", "/capture"):
+        packed = {"content": b"\x28\xb5\x2f\xfd", "headers": {"content-encoding": encoding}}
+        answer = await backend.post(path, **packed)
+        assert (answer.status_code, answer.json()["code"]) == (400, "unsupported_encoding")
+        assert "gzip" in answer.json()["message"]
+    plain = await backend.post(
+        "/v1/batch", json={"batch": []}, headers={"content-encoding": encoding}
+    )
+    assert plain.status_code == 200

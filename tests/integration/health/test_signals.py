@@ -85,6 +85,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "is after",
     ),
     ({"type": "payment_failed", "observed_at": "yesterday"}, "invalid_request", ""),
+    ({"type": "payment_failed", "observed_at": "1969-12-31T23:59:59Z"}, "invalid_request", ""),
     ({"type": "payment_failed", "observed_at": "2026-03-01T12:00:00"}, "invalid_request", ""),
     ({"type": "payment_failed", "value": True}, "invalid_request", ""),
     ({"type": "payment_failed", "external_id": ""}, "invalid_request", ""),

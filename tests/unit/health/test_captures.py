@@ -166,3 +166,52 @@ def test_history_that_says_so_stays_history() -> None:
     found = read_capture(capture("seen"), migration)
     assert isinstance(found, UsageEvent)
     assert found.is_backfill
+
+
+@pytest.mark.parametrize("timestamp", [0, 1, 20260302, 1772449200000, 1.5, False, [], {}, "now"])
+def test_only_a_text_is_a_time(timestamp: Any) -> None:
+    message = {"type": "track", "messageId": "1", "event": "seen", "timestamp": timestamp}
+    for read, sent in (
+        (read_message, message),
+        (read_capture, {**capture("seen"), "timestamp": timestamp}),
+    ):
+        with pytest.raises(InvalidEvent) as refused:
+            read(sent, RECEPTION)
+        assert refused.value.reason == "invalid_timestamp"
+
+
+@pytest.mark.parametrize("given", [" ", False, 1.5, [], ["u"], {}, 2**63])
+def test_what_is_no_user_is_refused_and_not_dropped(given: Any) -> None:
+    for kind in ("track", "page", "identify"):
+        message = {"type": kind, "messageId": "1", "event": "seen", "userId": given}
+        with pytest.raises(InvalidEvent) as refused:
+            read_message({**message, "anonymousId": "v"}, RECEPTION)
+        assert refused.value.reason == "invalid_userId"
+    with pytest.raises(InvalidEvent) as refused:
+        read_capture(capture("seen", distinct_id=given), RECEPTION)
+    assert refused.value.reason == "invalid_distinct_id"
+
+
+@pytest.mark.parametrize("given", ["a", 0, False, ["a"]])
+def test_properties_and_traits_that_are_no_object_are_refused(given: Any) -> None:
+    shared = {"messageId": "1", "userId": "u", "groupId": "a", "event": "seen"}
+    for kind, name in (("track", "properties"), ("identify", "traits"), ("group", "traits")):
+        with pytest.raises(InvalidEvent) as refused:
+            read_message({**shared, "type": kind, name: given}, RECEPTION)
+        assert refused.value.reason == f"invalid_{name}"
+
+
+@pytest.mark.parametrize("given", [None, "", []])
+def test_an_empty_array_of_php_is_no_properties(given: Any) -> None:
+    message = {"type": "track", "messageId": "1", "event": "seen", "properties": given}
+    found = read_message({**message, "userId": "", "timestamp": ""}, RECEPTION)
+    assert isinstance(found, UsageEvent)
+    assert (found.properties, found.user_id, found.time) == ({}, None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [(None, "null"), (True, "true"), ({}, "this object"), ([1], "this array")]
+)
+def test_a_refusal_speaks_of_json(kind: Any, shown: str) -> None:
+    with pytest.raises(InvalidEvent, match=f"^type {shown} is not one of"):
+        read_message({"type": kind}, RECEPTION)

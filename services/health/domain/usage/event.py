@@ -23,6 +23,8 @@ LONGEST_ID = 256
 DEEPEST = 100
 _LARGEST_NUMBER = 2**63
 _FAR = timedelta(days=366_000)
+_JSON_WORDS = {None: "null", True: "true", False: "false"}
+_KINDS: Mapping[type, str] = {dict: "this object", list: "this array"}
 
 
 class InvalidEvent(Invalid):
@@ -207,9 +209,10 @@ def oldest_at(now: datetime) -> datetime:
 
 
 def read_time(value: object) -> datetime:
-    """Read an RFC 3339 time. Raises `InvalidEvent`."""
+    """Read an RFC 3339 time. Raises `InvalidEvent`, also for a number: its unit is unknown."""
     try:
-        time = datetime.fromisoformat(str(value))
+        # A number as text may read like a date.
+        time = datetime.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
         raise InvalidEvent(
             "invalid_timestamp",
@@ -230,12 +233,33 @@ def text(message: Mapping[str, Any], name: str, *, longest: int = LONGEST_NAME) 
 
 
 def user(message: Mapping[str, Any], *names: str) -> str | None:
-    """Return the first user id among the named members; a number counts as its digits."""
-    for name in names:
-        value = as_id(message.get(name))
-        if value is not None:
-            return short(value, name, longest=LONGEST_ID)
-    return None
+    """Return the first user id among the named members; a number counts as its digits.
+
+    Raises `InvalidEvent` for what is there and no id: without its user an event would still count.
+    """
+    given = next((name for name in names if message.get(name) not in (None, "")), None)
+    if given is None:
+        return None
+    found = as_id(message[given])
+    if found is None or not found.strip():
+        raise InvalidEvent(
+            f"invalid_{given}",
+            f"{shown(message[given])} cannot be a user id: send a text, a whole number, or null.",
+        )
+    return short(found, given, longest=LONGEST_ID)
+
+
+def members(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object that may be left out. Raises `InvalidEvent` for anything else.
+
+    An empty array is an empty object: PHP writes both alike.
+    """
+    value = message.get(name)
+    if value in (None, "", []):
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidEvent(f"invalid_{name}", f"{name} must be an object, not {shown(value)}.")
+    return value
 
 
 def as_id(value: object) -> str | None:
@@ -249,8 +273,10 @@ def as_id(value: object) -> str | None:
 
 def shown(value: object) -> str:
     """Return how a value is shown to who sent it, however large it is."""
-    is_plain = value is None or isinstance(value, (str, float, bool)) or as_id(value) is not None
-    return repr(value)[:80] if is_plain else f"this {type(value).__name__}"
+    if value is None or isinstance(value, bool):
+        return _JSON_WORDS[value]
+    is_plain = isinstance(value, (str, float)) or as_id(value) is not None
+    return repr(value)[:80] if is_plain else _KINDS.get(type(value), "this number")
 
 
 def short(value: str, name: str, *, longest: int = LONGEST_NAME) -> str:

@@ -14,6 +14,7 @@ from services.health.domain.usage.event import (
     NoUse,
     Reception,
     UsageEvent,
+    members,
     short,
     text,
     user,
@@ -41,8 +42,7 @@ def read_capture(capture: object, reception: Reception) -> Call:
     """Read a PostHog event. Raises `InvalidEvent` with a code and what to do."""
     if not isinstance(capture, dict):
         raise InvalidEvent("not_an_object", "Each event of a batch is a JSON object.")
-    properties = capture.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
+    properties = members(capture, "properties")
     capture_id = _id_of(capture, properties)
     name = text(capture, "event")
     if name in _NO_USE:

@@ -14,6 +14,7 @@ from services.health.domain.usage.event import (
     Reception,
     UsageEvent,
     as_id,
+    members,
     short,
     shown,
     text,
@@ -52,8 +53,9 @@ def message_id(message: Mapping[str, Any], name: str = "messageId") -> str:
 
 
 def _read_usage(message: Mapping[str, Any], reception: Reception, name: str) -> UsageEvent:
-    properties = _object(message, "properties")
-    time = reception.event_time(message.get("timestamp") or message.get("originalTimestamp"))
+    properties = members(message, "properties")
+    sent = message.get("timestamp")
+    time = reception.event_time(message.get("originalTimestamp") if sent in (None, "") else sent)
     return UsageEvent(
         id=message_id(message),
         source=reception.source,
@@ -79,7 +81,7 @@ def _read_group(message: Mapping[str, Any], reception: Reception) -> GroupCall:
         source=reception.source,
         account_id=account_id(message["groupId"]),
         user_id=user(message, "userId"),
-        traits=_object(message, "traits"),
+        traits=members(message, "traits"),
     )
 
 
@@ -92,7 +94,7 @@ def _read_identify(message: Mapping[str, Any], reception: Reception) -> Identify
         id=message_id(message),
         source=reception.source,
         user_id=user_id,
-        account_id=account_of(message, _object(message, "traits"), reception.groups),
+        account_id=account_of(message, members(message, "traits"), reception.groups),
         previous_id=previous if previous != user_id else None,
     )
 
@@ -102,8 +104,3 @@ def _read_alias(message: Mapping[str, Any], reception: Reception) -> AliasCall:
     if previous is None or user_id is None:
         raise InvalidEvent("missing_user", "alias needs a previousId and a userId.")
     return AliasCall(message_id(message), reception.source, previous, user_id)
-
-
-def _object(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = message.get(name)
-    return value if isinstance(value, dict) else {}

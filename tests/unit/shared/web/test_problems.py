@@ -1,14 +1,19 @@
 from collections.abc import AsyncIterator
 from functools import cache
+from typing import Annotated
 from uuid import UUID
 
 import pytest
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from shared.kernel.errors import Conflict, Kind, Refusal
 from shared.web.routing import api_router
 from tests.unit.shared.web.fakes import ClientMaker
+
+
+def _refuse(_text: str) -> str:
+    raise ValueError("Write it in words.")
 
 
 class Plan(BaseModel):
@@ -16,6 +21,7 @@ class Plan(BaseModel):
     name: str
     password: str = ""
     seats: dict[str, int] = {}
+    note: Annotated[str, AfterValidator(_refuse)] = ""
 
 
 class PlanArchived(Conflict):
@@ -189,6 +195,22 @@ async def test_a_body_that_is_not_the_right_json_is_a_problem(
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"name": "a", "note": "x"}, "Write it in words."),
+        ([], "Send a JSON object."),
+        ({"name": "a", "seats": []}, "Send a JSON object."),
+    ],
+)
+async def test_advice_is_in_nobodys_programming_language(
+    client_of: ClientMaker, body: object, message: str
+) -> None:
+    answer = await client_of(_router()).post("/api/v1/plans", json=body)
+
+    assert [error["message"] for error in answer.json()["errors"]] == [message]
 
 
 async def test_a_path_parameter_is_pointed_at(client_of: ClientMaker) -> None:

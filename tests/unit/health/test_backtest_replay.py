@@ -41,7 +41,11 @@ def test_what_happens_on_the_landmark_or_later_does_not_count() -> None:
 
 
 def test_usage_that_arrived_after_the_landmark_does_not_leak_into_it() -> None:
-    late = {n: datetime(2024, 6, 1, tzinfo=UTC) for n, day in enumerate(DAYS) if SILENT_FROM <= n < BEFORE}
+    late = {
+        n: datetime(2024, 6, 1, tzinfo=UTC)
+        for n, day in enumerate(DAYS)
+        if SILENT_FROM <= n < BEFORE
+    }
     absent = [(0, day, 0.0 if SILENT_FROM <= n < BEFORE else 10.0) for n, day in enumerate(DAYS)]
     leaking, honest = history(usage_log(STEADY, late), []), history(usage_log(absent), [])
     assert ratio(leaking) == ratio(honest)

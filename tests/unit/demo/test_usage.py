@@ -10,6 +10,7 @@ from tenure.demo.story import calendar_at
 from tenure.demo.usage import LIVE_DAYS, Calendar, share, uses
 
 MONDAY = date(2026, 3, 2)
+ONE_OF_EACH_ZONE = tuple({one.time_zone: one for one in customers()}.values())
 
 
 def test_the_same_day_holds_the_same_usage_in_every_run() -> None:
@@ -30,7 +31,7 @@ def test_a_suffix_changes_names_and_not_numbers() -> None:
 
 def test_all_usage_of_a_day_is_on_that_day_where_the_customer_is() -> None:
     calendar = Calendar(MONDAY)
-    for customer in customers():
+    for customer in ONE_OF_EACH_ZONE:
         for day in (*calendar.live, calendar.today):
             assert {use.time.date() for use in uses(customer, day, calendar)} <= {day}
 
@@ -44,12 +45,13 @@ def test_the_silent_customer_comes_back_on_the_last_day() -> None:
 def test_this_morning_is_over_whenever_the_demo_is_played(hour: int) -> None:
     now = datetime(2026, 3, 29, hour, 30, tzinfo=UTC)
     calendar = calendar_at(now)
-    for customer in customers():
+    for customer in ONE_OF_EACH_ZONE:
         assert all(use.time < now for use in uses(customer, calendar.today, calendar))
 
 
 def test_every_backend_sends_some_events_twice_and_some_that_are_bad() -> None:
-    calendar, cast = Calendar(MONDAY), customers()
+    # Backends take turns: two customers each.
+    calendar, cast = Calendar(MONDAY), customers()[:6]
     for backend in Backend:
         plans = [day_plan(backend, cast, day, calendar) for day in calendar.live]
         sent = [event["id"] for plan in plans for event in plan.events]

@@ -12,8 +12,10 @@ from services.health.domain.backtest.replay import Replay
 from tests.builders.backtests import FIRST, history, known_signal, profile, usage_log
 from tests.builders.health import sealed_days
 
-DAYS = [FIRST + timedelta(days=n) for n in range(120)]
-LANDMARK = FIRST + timedelta(days=100)
+# Long enough for the detector to judge, which takes four weeks, and to be silent for 20 days.
+BEFORE, SILENT_FROM = 51, 31
+DAYS = [FIRST + timedelta(days=n) for n in range(49, 120)]
+LANDMARK = DAYS[BEFORE]
 STEADY = [(0, day, 10.0) for day in DAYS]
 COUNT = {"used": {"curve": [[0, 0], [280, 1]]}}
 
@@ -24,11 +26,11 @@ def ratio(of: History, landmark: date = LANDMARK) -> float:
 
 def test_the_ratio_is_the_live_detectors_on_the_days_before_the_landmark() -> None:
     random = np.random.default_rng(1)
-    counts = random.poisson(10, (3, 100)).astype(float)
-    rows = [(a, DAYS[d], counts[a, d]) for a in range(3) for d in range(100)]
+    counts = random.poisson(10, (3, BEFORE)).astype(float)
+    rows = [(a, DAYS[d], counts[a, d]) for a in range(3) for d in range(BEFORE)]
     seen = Replay(history(usage_log(rows), [], accounts=3), profile()).at(LANDMARK)
-    # The builder's day 0 is a Monday, as FIRST is.
-    assert FIRST.weekday() == 0
+    # The builder's day 0 is a Monday, as the first day here is.
+    assert DAYS[0].weekday() == 0
     expected = sealed_days(counts)[-1].result.ratio
     np.testing.assert_allclose(seen.observed["usage_ratio"], expected)
 
@@ -39,8 +41,12 @@ def test_what_happens_on_the_landmark_or_later_does_not_count() -> None:
 
 
 def test_usage_that_arrived_after_the_landmark_does_not_leak_into_it() -> None:
-    late = {n: datetime(2024, 6, 1, tzinfo=UTC) for n, day in enumerate(DAYS) if 80 <= n < 100}
-    absent = [(0, day, 0.0 if 80 <= n < 100 else 10.0) for n, day in enumerate(DAYS)]
+    late = {
+        n: datetime(2024, 6, 1, tzinfo=UTC)
+        for n, day in enumerate(DAYS)
+        if SILENT_FROM <= n < BEFORE
+    }
+    absent = [(0, day, 0.0 if SILENT_FROM <= n < BEFORE else 10.0) for n, day in enumerate(DAYS)]
     leaking, honest = history(usage_log(STEADY, late), []), history(usage_log(absent), [])
     assert ratio(leaking) == ratio(honest)
     assert ratio(leaking) < 0.5 < ratio(history(usage_log(STEADY), []))
@@ -52,7 +58,7 @@ def test_usage_that_arrived_after_the_landmark_does_not_leak_into_it() -> None:
 
 def test_late_usage_counts_from_its_arrival_on_as_if_it_had_been_there() -> None:
     arrival = datetime.combine(LANDMARK + timedelta(days=3), datetime.min.time(), tzinfo=UTC)
-    late = {n: arrival for n, day in enumerate(DAYS) if 80 <= n < 100}
+    late = {n: arrival for n, day in enumerate(DAYS) if SILENT_FROM <= n < BEFORE}
     of = history(usage_log(STEADY, late), [])
     replay = Replay(of, profile())
     before = replay.at(LANDMARK).observed["usage_ratio"][0]

@@ -146,11 +146,8 @@ def test_a_base_that_is_not_there_is_refused(base: object) -> None:
 
 
 def test_the_shipped_profiles_can_be_read_and_none_is_in_another_ones_way() -> None:
-    default = read_document(shipped_profiles()["default"])
-    shipped = [
-        read_document(text, {"default": default.values}).profile
-        for text in shipped_profiles().values()
-    ]
+    bases = {"default": default_document()}
+    shipped = [read_document(text, bases).profile for text in shipped_profiles().values()]
     assert [one.name for one in shipped] == ["default", "enterprise", "long-tail", "onboarding"]
     assert not [
         (one.name, other.name)

@@ -17,6 +17,7 @@ from services.health.domain.signal.mapping import SenderMapping
 from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
 from services.health.domain.usage.account_group import AccountGroups
+from shared.kernel.yaml_files import UniqueKeyLoader
 from shared.web.settings import ServiceSettings
 
 _PROFILES = Path(__file__).parent / "profiles"
@@ -147,7 +148,7 @@ def _files(place: Path | None) -> list[Path]:
 
 def _read(path: Path, refusal: type[SignalsInvalid | MappingInvalid]) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)  # noqa: S506 - safe
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise refusal(f"{path.name}: cannot be read: {error}") from None
     if not isinstance(document, dict):

@@ -17,7 +17,7 @@ from services.health.domain.signal.mapping import SenderMapping
 from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
 from services.health.domain.usage.account_group import AccountGroups
-from shared.kernel.yaml_files import UniqueKeyLoader
+from services.health.yaml_files import UniqueKeyLoader
 from shared.web.settings import ServiceSettings
 
 _PROFILES = Path(__file__).parent / "profiles"

@@ -12,8 +12,8 @@ import yaml
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
+from services.health.settings import KeyWrittenTwice, UniqueKeyLoader
 from services.health.storage.profiles import NewVersion
-from services.health.yaml_files import KeyWrittenTwice, UniqueKeyLoader
 
 _OWN = frozenset({"name", "version", "applies_to"})
 """What every profile says for itself."""

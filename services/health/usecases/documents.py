@@ -12,6 +12,7 @@ import yaml
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
+from services.health.settings import KeyWrittenTwice, UniqueKeyLoader
 from services.health.storage.profiles import NewVersion
 
 _OWN = frozenset({"name", "version", "applies_to"})
@@ -47,8 +48,8 @@ _DEEPEST = 50
 """Levels of lists in brackets; the shipped profiles have three."""
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases: a page of them can unfold to more than any memory holds."""
+class _PlainLoader(UniqueKeyLoader):
+    """YAML without aliases: a page of them can unfold to more than any memory holds."""
 
     def fetch_flow_collection_start(self, token: Any) -> None:
         """Refuse brackets in brackets without end: each costs time for all that are open."""
@@ -113,7 +114,8 @@ def _load(text: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ProfileInvalid(f"{where}this is not YAML: {error.problem}") from None
+        what = "" if isinstance(error, KeyWrittenTwice) else "this is not YAML: "
+        raise ProfileInvalid(f"{where}{what}{error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ProfileInvalid(f"this is not YAML: {error}") from None
 

@@ -76,8 +76,12 @@ def _between(pulse: Pulse, scored: Scored) -> NewDisagreement:
         believed=pulse.band,
         computed=scored.band.value,
         explanation=(
-            f"{pulse.by} says {pulse.band} ({pulse.value:.0f} of 100); the score says "
-            f"{scored.band.value} ({scored.score.value:.0f} of 100)."
+            f"{pulse.by} says {_spoken(pulse.band)} ({pulse.value:.0f} of 100); the score says "
+            f"{_spoken(scored.band)} ({scored.score.value:.0f} of 100)."
         ),
         by=pulse.by,
     )
+
+
+def _spoken(band: str) -> str:
+    return band.replace("_", " ")

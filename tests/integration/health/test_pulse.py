@@ -97,7 +97,7 @@ async def test_a_person_and_the_score_too_far_apart_disagree_once_and_agree_by_t
     (item,) = await disagreements(csm)
     assert (item["believed"], item["computed"], item["status"]) == ("healthy", "at_risk", "open")
     assert item["explanation"] == (
-        "Kim says healthy (100 of 100); the score says at_risk (41 of 100)."
+        "Kim says healthy (100 of 100); the score says at risk (41 of 100)."
     )
     await score(health, Band.WATCH, 60)
     (item,) = await disagreements(csm)

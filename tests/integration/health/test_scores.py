@@ -130,7 +130,7 @@ async def test_what_changed_since_tuesday(
     await refresh_scores(health)
     compared = (await read(csm, "/explain", since="tuesday"))["compared"]
     assert compared["headline"].startswith("Down 1")
-    assert "since Tuesday 10 March 2026: nps −14, payments −4" in compared["headline"]  # noqa: RUF001
+    assert "since Tuesday 10 March 2026: recommendation −14, payments −4" in compared["headline"]  # noqa: RUF001
     assert compared["changes"][0]["sentence"] == (
         "Recommendation (NPS): 10 before, 2 now: −13.5 points."  # noqa: RUF001
     )

@@ -88,6 +88,12 @@ def test_whom_a_profile_is_for_is_checked(
         a_profile(name, applies_to=applies_to)
 
 
+def test_a_metric_that_is_defined_twice_is_refused_with_its_line() -> None:
+    twice = "metrics:\n  exports: {kind: count}\n  exports: {kind: breadth}\n"
+    with pytest.raises(ProfileInvalid, match=r"^line 3, column 3: exports is written twice"):
+        read_document(twice)
+
+
 def test_a_book_names_the_sums_and_the_metrics_of_all_its_profiles() -> None:
     spent = {"kind": "sum", "events": ["order.paid", "order.refunded"], "property": "amount"}
     book = ProfileBook(

@@ -42,6 +42,13 @@ def a_window(**other: Any) -> Window:
         (a_metric("distinct_users"), a_window(users=1), 1, 1, "1 person active in 28 days"),
         (a_metric("breadth"), a_window(), 2, 100, "2 kinds of events in 28 days"),
         (
+            a_metric("breadth"),
+            a_window(events={"page.viewed": Tally(3, DAY)}),
+            1,
+            3,
+            "1 kind of events in 28 days",
+        ),
+        (
             a_metric("breadth", events=["report.exported", "a", "b"]),
             a_window(),
             1,

@@ -153,6 +153,25 @@ def test_twice_the_silence_is_critical() -> None:
     assert found.explanation.startswith("28 days' silence")
 
 
+def test_what_is_over_is_told_as_over() -> None:
+    back = silence("acme", SilenceReading(0, 19, 30), PROFILE.silence)
+    assert back.explanation == "Active again; active on 19 of 30 working days up to then."
+    one = silence("acme", SilenceReading(1, 19, 30), PROFILE.silence)
+    assert one.explanation.startswith("1 day's silence;")
+
+
+def test_a_drop_is_never_told_as_certain() -> None:
+    found = usage_drop("acme", reading(probability=0.99936), PROFILE.drop)
+    assert found.explanation.endswith("; over 99 % sure it is down by more than 30 %.")
+
+
+def test_a_dip_after_nothing_has_no_percentage_and_counts_have_all_their_digits() -> None:
+    found = usage_dip("acme", 46, 0, PROFILE.dip)
+    assert found.explanation == "46 events in the last 7 days after 0 in the 7 before."
+    many = usage_dip("acme", 1_234_567, 2_000_000, PROFILE.dip).explanation
+    assert many == "1234567 events in the last 7 days after 2000000 in the 7 before (-38 %)."
+
+
 @pytest.mark.parametrize(
     ("last", "before", "stage"),
     [
@@ -217,7 +236,7 @@ def test_a_low_score_needs_a_second_window_and_names_the_largest_losses() -> Non
     score = score_account(PROFILE, evidence(usage_ratio=0.2, active_users_ratio=0.2), NOW)
     found = low_score("acme", Band.AT_RISK, score, PROFILE.low_score)
     assert found.stage is Stage.PRESENT
-    assert "usage ratio (17 of 18)" in found.explanation
+    assert "usage (17 of 18), active users (11 of 12), recommendation" in found.explanation
     assert low_score_risk_rule(PROFILE.low_score).confirmations == 2
 
 

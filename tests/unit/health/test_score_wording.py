@@ -111,7 +111,7 @@ def test_a_headline_names_what_weighs_most() -> None:
         PointChange("", "a@1 -> a@2", 60.0, 60.1, 0.6, Cause.PROFILE),
     )
     assert headline(Difference(-13.5, moved), since, UTC) == (
-        "Down 14 points since Tuesday 10 March 2026: usage ratio −9, payments −5, "  # noqa: RUF001
+        "Down 14 points since Tuesday 10 March 2026: usage −9, payments −5, "  # noqa: RUF001
         "profile changed +1"
     )
     assert headline(Difference(0.2, moved[2:3]), since, UTC).startswith("No change to speak of")
@@ -119,3 +119,21 @@ def test_a_headline_names_what_weighs_most() -> None:
     assert "Up 1 point since Tuesday 10 March 2026 09:30: b +1" in headline(
         one, since + timedelta(hours=9.5), UTC
     )
+
+
+def test_a_word_that_is_newer_says_so_as_points_may_rise_by_that_alone() -> None:
+    change = PointChange("usage", "usage_ratio", 1.04, 1.03, 1.4, age_before=3.0, age_after=0.9)
+    assert change_sentence(change) == (
+        "Usage: 104 % before, 103 % of its own normal now (newer, so it counts more): +1.4 points."
+    )
+
+
+def test_next_to_no_points_have_no_sign() -> None:
+    change = PointChange("relationship", "champion", 1.0, 2.0, -0.004, age_before=1, age_after=1)
+    assert change_sentence(change).endswith(": under 0.1 points.")
+
+
+def test_large_numbers_have_no_exponent_and_are_said_once() -> None:
+    line = a_line("exports_7d", 12345.0, baseline="12345 events in 7 days", normal="1500 or more")
+    assert sentence(line).startswith("Exports 7d: 12345 events in 7 days, normal is 1500 or more:")
+    assert normal_range(Tiers((0.0, 2000.0), (0.0, 1.0), is_curve=True)) == "1500 or more"

@@ -17,6 +17,7 @@ from services.health.domain.score.score import (
     band_after,
     score_account,
 )
+from services.health.usecases.documents import read_document
 from tests.builders.health import NOW, days_ago
 
 PAGE = (Path(__file__).parents[3] / "docs/health-score.md").read_text(encoding="utf-8")
@@ -63,3 +64,8 @@ def test_the_table_of_the_model() -> None:
     assert told("base", after="The account above") == pytest.approx(score.base, abs=0.006)
     assert told("sum", after="The account above") == pytest.approx(score.value, abs=0.006)
     assert f"{score.p_loss:.4f}" in PAGE
+
+
+def test_the_profile_of_the_simulated_social_network_is_one_that_a_back_test_takes() -> None:
+    file = Path(__file__).parents[3] / "docs/examples/socialnet/profile.yml"
+    assert read_document(file.read_text(encoding="utf-8")).profile.name == "socialnet"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from services.health.domain.profile.metrics import Metric, MetricKind
+from shared.kernel.figures import figure
 
 _ENOUGH_DAYS = 7
 
@@ -82,7 +83,7 @@ def _sum(metric: Metric, window: Window) -> Measured | None:
     )
     parts = [window.sums.get(pair, (0.0, 0)) for pair in pairs]
     total, n = math.fsum(part[0] for part in parts), sum(part[1] for part in parts)
-    words = f"{metric.property} adds up to {total:g} over {_number(n, 'event')}"
+    words = f"{metric.property} adds up to {figure(total)} over {_number(n, 'event')}"
     return _measured(window, total, n, f"{words} in {_span(metric, window)}")
 
 
@@ -94,7 +95,8 @@ def _distinct_users(metric: Metric, window: Window) -> Measured:
 def _breadth(metric: Metric, window: Window) -> Measured:
     names = [name for name in window.events if metric.counts(name)]
     of = f" of {len(metric.events)}" if metric.events else ""
-    words = f"{len(names)}{of} kinds of events in {_span(metric, window)}"
+    kinds = "kind" if len(names) == 1 and not of else "kinds"
+    words = f"{len(names)}{of} {kinds} of events in {_span(metric, window)}"
     return _measured(window, len(names), _events(metric, window), words)
 
 

@@ -11,6 +11,8 @@ from services.health.domain.risk.risk import Finding, Reason, Stage
 RARE_CHANCE = 0.02
 """So few active days are told only when chance alone gives them this rarely."""
 
+_NEVER_ABOVE = 0.995
+
 
 @dataclass(frozen=True, slots=True)
 class DropReading:
@@ -69,10 +71,15 @@ def usage_drop(account_id: str, reading: DropReading, rule: DropRule) -> Finding
         explanation=(
             f"{_subject(reading.metric)} at {reading.ratio:.0%} of what is normal for this "
             f"account on these weekdays; {_peers(reading.peers)}; "
-            f"{reading.probability:.0%} sure it is down by more than 30%."
+            f"{_sure(reading.probability)} sure it is down by more than 30%."
         ).replace("%", " %"),
         suggestion=SUGGESTIONS.get(reading.reason, SUGGESTIONS[Reason.USAGE_DROP]),
     )
+
+
+def _sure(probability: float) -> str:
+    """Return a probability in whole percent; it is never said to be certain."""
+    return "over 99%" if probability > _NEVER_ABOVE else f"{probability:.0%}"
 
 
 def _subject(metric: str) -> str:

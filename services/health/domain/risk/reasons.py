@@ -18,6 +18,7 @@ from services.health.domain.profile.profile import (
 )
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
+from services.health.domain.score.wording import short_label
 
 HALF_LIVES_UNTIL_FADED = 2
 SUGGESTIONS: dict[str, str] = {
@@ -60,10 +61,7 @@ def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Find
             "active_working_days": reading.active_working_days,
             "working_days": reading.working_days,
         },
-        explanation=(
-            f"{reading.days_since_activity} days' silence; before that the account was active on "
-            f"{reading.active_working_days} of {reading.working_days} working days."
-        ),
+        explanation=_silence_in_words(reading),
         suggestion=SUGGESTIONS[Reason.SILENCE],
     )
 
@@ -84,8 +82,8 @@ def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule)
         severity=Severity.LOW,
         evidence={"last_7_days": last_7_days, "previous_7_days": before, "change": change},
         explanation=(
-            f"{last_7_days:g} events in the last 7 days after {before:g} in the 7 before "
-            f"({change * 100:+.0f} %)."
+            f"{last_7_days:.0f} events in the last 7 days after {before:.0f} in the 7 before"
+            f"{f' ({change * 100:+.0f} %)' if before > 0 else ''}."
         ),
         suggestion=SUGGESTIONS[Reason.USAGE_DIP],
     )
@@ -126,7 +124,8 @@ def signal_risk(
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
     if not times or _has_faded(max(times), rule, now):
         stage = Stage.GONE
-    seen = f"{recent} times in {rule.window.days} days" if rule.count > 1 else _when(times)
+    often = f"{recent} {'time' if recent == 1 else 'times'} in {rule.window.days} days"
+    seen = often if rule.count > 1 else _when(times)
     return Finding(
         account_id=account_id,
         reason=rule.reason,
@@ -161,9 +160,18 @@ def low_score_risk_rule(rule: LowScoreRule) -> RiskRule:
     return RiskRule(rule.cool_down, rule.confirmations, rule.window)
 
 
+def _silence_in_words(reading: SilenceReading) -> str:
+    habit = f"{reading.active_working_days} of {reading.working_days} working days"
+    days = reading.days_since_activity
+    if days == 0:
+        return f"Active again; active on {habit} up to then."
+    silent = "1 day's silence" if days == 1 else f"{days} days' silence"
+    return f"{silent}; before that the account was active on {habit}."
+
+
 def _loss(line: Line) -> str:
     lost = f"{line.max_points - line.points:.0f} of {line.max_points:.0f}"
-    return f"{line.metric.replace('_', ' ')} ({lost}{'' if line.observed else ', not observed'})"
+    return f"{short_label(line.metric)} ({lost}{'' if line.observed else ', not observed'})"
 
 
 def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from services.health.domain.profile.profile import Input, PercentileRule, Tiers
 from services.health.domain.score.evidence import Evidence
 from services.health.domain.score.loss_model import NEUTRAL
 from services.health.domain.score.percentile import Distribution, Peers
+from shared.kernel.figures import figure
 
 _NORMAL = 0.75
 """From this subscore on a value is called normal."""
@@ -46,9 +47,9 @@ def normal_range(tiers: Tiers) -> str:
     """Return which values are normal, in words; empty where the table has no such side."""
     points = tiers.points
     if points == tuple(sorted(points)) and points[-1] >= _NORMAL > points[0]:
-        return f"{_edge(tiers):.3g} or more"
+        return f"{figure(_edge(tiers))} or more"
     if points == tuple(sorted(points, reverse=True)) and points[0] >= _NORMAL > points[-1]:
-        return f"{'at most' if tiers.is_curve else 'under'} {_edge(tiers):.3g}"
+        return f"{'at most' if tiers.is_curve else 'under'} {figure(_edge(tiers))}"
     return ""
 
 

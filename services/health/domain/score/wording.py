@@ -6,6 +6,7 @@ from datetime import datetime, time, tzinfo
 from services.health.domain.score.difference import Cause, Difference, PointChange
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.score import Line, Score
+from shared.kernel.figures import figure
 
 _LABELS = {
     "usage_ratio": "Usage",
@@ -27,11 +28,19 @@ _OF_USAGE = {"usage_ratio", "active_users_ratio", "days_since_activity"}
 _OF_NORMAL = " of its own normal"
 _NAMED_IN_A_HEADLINE = 3
 _WORTH_NAMING = 0.5
+_LEAST_SHOWN = 0.05
+_A_DAY_FRESHER = 1.0
 
 
 def label(metric: str) -> str:
     """Return what people call an input."""
     return _LABELS.get(metric, metric.replace("_", " ").capitalize())
+
+
+def short_label(metric: str) -> str:
+    """Return what people call an input, within a sentence: no explanation in brackets."""
+    name = label(metric).split(" (")[0]
+    return name[:1].lower() + name[1:]
 
 
 def sentence(line: Line, *, by_model: bool = False) -> str:
@@ -124,15 +133,16 @@ def _value(line: Line) -> str:
     number = _number(line.metric, line.value)
     if line.signal is None:
         # The baseline of a measured metric says the value in its own words, those first.
-        is_worded = bool(line.baseline) and line.metric not in _RATIOS
-        return f"{line.baseline} ({number})" if is_worded else number
+        if not line.baseline or line.metric in _RATIOS:
+            return number
+        return line.baseline if number in line.baseline.split() else f"{line.baseline} ({number})"
     return f"{_spoken(line.signal)}{f' ({number})' if number else ''}"
 
 
 def _number(metric: str, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value * 100:.0f} %{_OF_NORMAL}" if metric in _RATIOS else f"{value:.4g}"
+    return f"{value * 100:.0f} %{_OF_NORMAL}" if metric in _RATIOS else figure(value)
 
 
 def _baseline(line: Line) -> str:
@@ -171,10 +181,18 @@ def _moved(change: PointChange, nothing: str) -> str:
     before = _number(change.metric, change.value_before) or _spoken(change.signal_before or nothing)
     after = _number(change.metric, change.value_after) or _spoken(change.signal_after or nothing)
     if before == after:
-        return f"again {after}"
+        return f"again {after}{_fresher(change)}"
     if before.endswith(_OF_NORMAL) and after.endswith(_OF_NORMAL):
-        return f"{before.removesuffix(_OF_NORMAL)} before, {after} now"
-    return f"{before} before, {after} now"
+        before = before.removesuffix(_OF_NORMAL)
+    return f"{before} before, {after} now{_fresher(change)}"
+
+
+def _fresher(change: PointChange) -> str:
+    """Say that a word is newer than the one before: points may rise by that alone."""
+    if change.age_before is None or change.age_after is None:
+        return ""
+    is_fresher = change.age_before - change.age_after >= _A_DAY_FRESHER
+    return " (newer, so it counts more)" if is_fresher else ""
 
 
 def _short(change: PointChange) -> str:
@@ -182,7 +200,7 @@ def _short(change: PointChange) -> str:
         return {"renewal": "renewal nearer", "profile": "profile changed", "model": "model"}[
             change.cause
         ]
-    return change.metric.replace("_", " ")
+    return short_label(change.metric)
 
 
 def _whole(points: float) -> str:
@@ -190,6 +208,8 @@ def _whole(points: float) -> str:
 
 
 def _signed(points: float) -> str:
+    if abs(points) < _LEAST_SHOWN:
+        return "under 0.1 points"
     return f"{'+' if points >= 0 else '−'}{abs(points):.1f} points"  # noqa: RUF001 - as above
 
 

@@ -70,6 +70,15 @@ def test_the_first_day_of_a_busy_newcomer_does_not_bend_the_weekday_shape() -> N
     assert joined.segment == alone.segment
 
 
+@pytest.mark.parametrize("weekday", [0, 3])
+def test_a_segment_that_begins_in_one_day_knows_that_weekday_as_any_other(weekday: int) -> None:
+    sealed = sealed_days(busy_segment(accounts=20, days=42)[:, weekday:])
+    shape = np.array(sealed[-1].segment.weekday_shape())
+    assert (abs(shape - 1) < 0.15).all()
+    factors = np.array([day.result.peer_factor for day in sealed[21:]])
+    assert (factors > 0.8).all()
+
+
 def test_a_drop_of_one_account_raises_an_alarm_once_in_four_weeks() -> None:
     counts = np.full((6, 120), 20.0)
     counts[0, 80:] = 4.0

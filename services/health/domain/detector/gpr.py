@@ -148,8 +148,7 @@ def seal_day(state: DetectorState, segment: SegmentState, day: SegmentDay) -> Se
     expectation = _Expectation.of(normal, counts, state.age, factor)
     after = _weigh_evidence(state, expectation)
     result = _judge(after, normal, expectation, day.alarm_at, peers)
-    teaches = (state.age > 0) | segment.is_new
-    tally = own_peers + _shape_tally(normal, expectation, teaches)
+    tally = own_peers + _shape_tally(normal, expectation, state.age)
     learned = segment.learn(day.weekday, day.earlier + tally)
     return SealedDay(
         _learn(after, normal, expectation, day.weekday, result.alarm),
@@ -189,12 +188,10 @@ def _peers(normal: _Normal, age: Floats, counts: Floats) -> DayTally:
     )
 
 
-def _shape_tally(
-    normal: _Normal, expectation: _Expectation, teaches: NDArray[np.bool_]
-) -> DayTally:
-    # On its first day an account's level is a guess of 1: one busy newcomer would bend the shape
-    # of an old segment for weeks. A new segment has nobody else to learn from (golden file).
-    weight = np.where(teaches, 1 / (1 + normal.level), 0.0)
+def _shape_tally(normal: _Normal, expectation: _Expectation, age: Floats) -> DayTally:
+    # On its first day an account's level is a guess of 1: busy newcomers would bend the shape for
+    # months, and of a segment whose history came in at once all are new (decision 22).
+    weight = np.where(age > 0, 1 / (1 + normal.level), 0.0)
     return DayTally(
         shape_observed=float(weight @ expectation.learned),
         shape_expected=float(weight @ normal.level) * expectation.factor,

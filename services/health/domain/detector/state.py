@@ -62,11 +62,6 @@ class SegmentState:
 
     raw: tuple[float, ...] = (1.0,) * 7
 
-    @property
-    def is_new(self) -> bool:
-        """Say whether the segment has learned nothing yet."""
-        return self.raw == (1.0,) * 7
-
     def weekday_shape(self) -> tuple[float, ...]:
         """Return the share of each weekday, mean 1."""
         mean = math.fsum(self.raw) / 7

@@ -6,9 +6,10 @@ whatever a zombie or a stale fetch does, it cannot commit.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -106,7 +107,7 @@ class Consumer:
         self._expected: dict[TopicPartition, int] = {}
         self._saved: dict[TopicPartition, int] = {}
         self._token = self._cleared = 0
-        self._seated = self._is_saving = False
+        self._seated = self._is_saving = self._is_another_log = False
 
     @property
     def is_assigned(self) -> bool:
@@ -139,12 +140,18 @@ class Consumer:
         await self._handler.discard()
         self._seated, self._expected, self._saved = False, {}, {}
         await client.start()
-        pulse = asyncio.create_task(self._pulse())
+        self._is_another_log = False
+        beside = [
+            asyncio.create_task(self._pulse()),
+            asyncio.create_task(_every(_CLUSTER_CHECK, self._check_log)),
+            asyncio.create_task(_every(_COMMIT_EVERY, partial(self._show_progress, client))),
+        ]
         try:
             client.subscribe(list(self._subscription.topics), listener=_Seating(self, client))
             await self._loop(client, stop)
         finally:
-            pulse.cancel()
+            for task in beside:
+                task.cancel()
             with suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(client.stop(), timeout=10)
 
@@ -179,10 +186,11 @@ class Consumer:
         )
 
     async def _loop(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
-        next_check = next_commit = loop.time() + _CLUSTER_CHECK
         while not stop.is_set():
             self._watchdog.beat()
+            if self._is_another_log:
+                self._is_another_log = False
+                await self._reseat(client)
             token = self._token
             if token != self._cleared:
                 # What was read before the partitions changed is not ours to save any more.
@@ -201,12 +209,6 @@ class Consumer:
             if not fetched:
                 await self._handler.pause(_PAUSE)
             await self._process(client, fetched)
-            if loop.time() >= next_check:
-                await self._check_log(client)
-                next_check = loop.time() + _CLUSTER_CHECK
-            if loop.time() >= next_commit:
-                await self._show_progress(client)
-                next_commit = loop.time() + _COMMIT_EVERY
         await self._hand_over(client, [], wait=True)
 
     async def _process(
@@ -301,10 +303,10 @@ class Consumer:
         self._expected, self._saved = expected, dict(expected)
         self._rewind(client)
 
-    async def _check_log(self, client: AIOKafkaConsumer) -> None:
+    async def _check_log(self) -> None:
         """Notice a broker that came back with an empty log under the same address."""
         if await self._positions.is_another_log():
-            await self._reseat(client)
+            self._is_another_log = True
 
     async def _show_progress(self, client: AIOKafkaConsumer) -> None:
         """Tell Kafka and Prometheus where we are; neither is what we go by."""
@@ -317,9 +319,19 @@ class Consumer:
         moves: dict[TopicPartition, Any] = {
             tp: offset for tp, offset in self._saved.items() if tp in client.assignment()
         }
-        with suppress(KafkaError, TimeoutError):
-            if moves:
-                await asyncio.wait_for(client.commit(moves), timeout=5)
+        if moves:
+            await asyncio.wait_for(client.commit(moves), timeout=5)
+
+
+async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+    """Do again and again what may fail, and may take as long as a dead broker is waited for.
+
+    It stands beside the work: neither is a reason to stop consuming.
+    """
+    while True:
+        await asyncio.sleep(seconds)
+        with suppress(KafkaError, OSError, TimeoutError), no_leaked_cancellation():
+            await look()
 
 
 def _ends(batches: Sequence[Batch]) -> dict[TopicPartition, int]:

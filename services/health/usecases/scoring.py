@@ -202,7 +202,8 @@ def _observed(
         _METRIC_INPUTS[metric]: Observation(
             value=day.ratio,
             at=day_ends(day.day, zone),
-            baseline=f"{day.mu:.1f} expected on {day.day}, {day.y:g} seen",
+            # The ratio weighs some two weeks; the day alone may well say something else.
+            baseline=f"on {day.day} alone {day.y:g} of {day.mu:.1f} expected",
         )
         for metric, day in judged.items()
     }

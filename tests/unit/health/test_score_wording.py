@@ -47,9 +47,9 @@ def test_a_metric_speaks_in_its_own_words_first_and_then_of_similar_customers() 
 
 
 def test_the_detectors_ratio_is_a_share_of_the_accounts_own_normal() -> None:
-    line = a_line("usage_ratio", 0.52, baseline="52.1 expected on 2026-02-28, 27 seen")
+    line = a_line("usage_ratio", 0.52, baseline="on 2026-02-28 alone 27 of 52.1 expected")
     assert sentence(line) == (
-        "Usage: 52 % of its own normal, 52.1 expected on 2026-02-28, 27 seen: 3.1 of 8.0 points."
+        "Usage: 52 % of its own normal, on 2026-02-28 alone 27 of 52.1 expected: 3.1 of 8.0 points."
     )
 
 

@@ -87,9 +87,15 @@ def packer_of(request: Request) -> Packer:
     return packer
 
 
+_NO = frozenset({"", "0", "false", "no", "off"})
+
+
 def is_strict(request: Request) -> bool:
-    """Tell whether one invalid event is to refuse the whole request."""
-    return request.headers.get("x-strict-mode", "").lower() in {"1", "true"}
+    """Tell whether one invalid event is to refuse the whole request.
+
+    Any word that does not say no asks for it: who sends the header wants to hear of mistakes.
+    """
+    return request.headers.get("x-strict-mode", "").strip().lower() not in _NO
 
 
 def _time_or_none(value: object) -> datetime | None:

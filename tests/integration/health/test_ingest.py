@@ -110,16 +110,24 @@ async def test_each_of_several_bad_events_with_one_id_is_a_rejection(
     ]
 
 
+@pytest.mark.parametrize("word", ["1", "true", "Yes", "strict"])
 async def test_strict_mode_refuses_the_whole_batch_and_names_each_event(
-    backend: httpx.AsyncClient,
+    backend: httpx.AsyncClient, word: str
 ) -> None:
     answer = await backend.post(
         "/v1/batch",
         json={"batch": [track("1"), track("2", event="")]},
-        headers={"X-Strict-Mode": "1"},
+        headers={"X-Strict-Mode": word},
     )
     assert answer.status_code == 400
     assert [(e["index"], e["code"]) for e in answer.json()["errors"]] == [(1, "missing_event")]
+
+
+@pytest.mark.parametrize("word", ["", "0", "False", "no"])
+async def test_a_word_that_says_no_is_not_strict(backend: httpx.AsyncClient, word: str) -> None:
+    batch = {"batch": [track("1"), track("2", event="")]}
+    answer = await backend.post("/v1/batch", json=batch, headers={"X-Strict-Mode": word})
+    assert answer.json() == {"success": True, "accepted": 1, "rejected": 1}
 
 
 async def test_a_write_key_opens_nothing_else(backend: httpx.AsyncClient) -> None:

@@ -142,13 +142,13 @@ class Consumer:
         await client.start()
         self._is_another_log = False
         beside = [
-            asyncio.create_task(self._pulse()),
+            asyncio.create_task(_every(_PULSE, self._pulse)),
             asyncio.create_task(_every(_CLUSTER_CHECK, self._check_log)),
             asyncio.create_task(_every(_COMMIT_EVERY, partial(self._show_progress, client))),
         ]
         try:
             client.subscribe(list(self._subscription.topics), listener=_Seating(self, client))
-            await self._loop(client, stop)
+            await self._loop(client, stop, beside)
         finally:
             for task in beside:
                 task.cancel()
@@ -160,10 +160,8 @@ class Consumer:
 
         Each statement has a limit of its own. A loop that is blocked cannot say it.
         """
-        while True:
-            await asyncio.sleep(_PULSE)
-            if self._is_saving:
-                self._watchdog.beat()
+        if self._is_saving:
+            self._watchdog.beat()
 
     def _client(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -185,9 +183,13 @@ class Consumer:
             max_partition_fetch_bytes=self._subscription.fetch_bytes,
         )
 
-    async def _loop(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+    async def _loop(
+        self, client: AIOKafkaConsumer, stop: asyncio.Event, beside: Sequence[asyncio.Task[None]]
+    ) -> None:
         while not stop.is_set():
             self._watchdog.beat()
+            for ended in (task for task in beside if task.done()):
+                ended.result()  # by a mistake of ours: nobody would look at the log any more
             if self._is_another_log:
                 self._is_another_log = False
                 await self._reseat(client)
@@ -324,7 +326,7 @@ class Consumer:
 
 
 async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:
-    """Do again and again what may fail, and may take as long as a dead broker is waited for.
+    """Look again and again: it may fail, and may take as long as a dead broker is waited for.
 
     It stands beside the work: neither is a reason to stop consuming.
     """

@@ -1,6 +1,11 @@
 """Numbers as people read them."""
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 seat``, ``2 seats``; ``many`` where an s is not enough."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def figure(value: float) -> str:
     """Return a number without an exponent: four digits that count, and every whole one.
 

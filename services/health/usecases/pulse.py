@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from services.health.domain.risk.disagreement import PULSE_HOLDS, band_of_pulse, disagree, holds
 from services.health.domain.score.score import Band
+from services.health.domain.score.wording import spoken
 from services.health.settings import SignalSettings
 from services.health.storage import disagreements, looks, pulses, scores
 from services.health.storage.pulses import Pulse
@@ -76,12 +77,8 @@ def _between(pulse: Pulse, scored: Scored) -> NewDisagreement:
         believed=pulse.band,
         computed=scored.band.value,
         explanation=(
-            f"{pulse.by} says {_spoken(pulse.band)} ({pulse.value:.0f} of 100); the score says "
-            f"{_spoken(scored.band)} ({scored.score.value:.0f} of 100)."
+            f"{pulse.by} says {spoken(pulse.band)} ({pulse.value:.0f} of 100); the score says "
+            f"{spoken(scored.band)} ({scored.score.value:.0f} of 100)."
         ),
         by=pulse.by,
     )
-
-
-def _spoken(band: str) -> str:
-    return band.replace("_", " ")

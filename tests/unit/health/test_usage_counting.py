@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from services.health.domain.usage.arrivals import (
+    KEY_BYTES,
     Amount,
     Arrivals,
     Came,
@@ -26,7 +27,6 @@ from services.health.domain.usage.counting import (
     who_did,
 )
 from services.health.domain.usage.known_ids import (
-    KEY_BYTES,
     KnownIds,
     Run,
     buckets_for,

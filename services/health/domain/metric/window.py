@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from services.health.domain.profile.metrics import Metric, MetricKind
-from shared.kernel.figures import figure
+from shared.kernel.figures import counted, figure
 
 _ENOUGH_DAYS = 7
 
@@ -70,7 +70,7 @@ def measure(metric: Metric, window: Window) -> Measured | None:
 
 def _count(metric: Metric, window: Window) -> Measured:
     n = _events(metric, window)
-    return _measured(window, n, n, f"{_number(n, 'event')} in {_span(metric, window)}")
+    return _measured(window, n, n, f"{counted(n, 'event')} in {_span(metric, window)}")
 
 
 def _sum(metric: Metric, window: Window) -> Measured | None:
@@ -83,12 +83,12 @@ def _sum(metric: Metric, window: Window) -> Measured | None:
     )
     parts = [window.sums.get(pair, (0.0, 0)) for pair in pairs]
     total, n = math.fsum(part[0] for part in parts), sum(part[1] for part in parts)
-    words = f"{metric.property} adds up to {figure(total)} over {_number(n, 'event')}"
+    words = f"{metric.property} adds up to {figure(total)} over {counted(n, 'event')}"
     return _measured(window, total, n, f"{words} in {_span(metric, window)}")
 
 
 def _distinct_users(metric: Metric, window: Window) -> Measured:
-    words = f"{_number(window.users, 'person', 'people')} active in {_span(metric, window)}"
+    words = f"{counted(window.users, 'person', 'people')} active in {_span(metric, window)}"
     return _measured(window, window.users, window.users, words)
 
 
@@ -104,7 +104,7 @@ def _stickiness(metric: Metric, window: Window) -> Measured | None:
     if window.users == 0:
         return None
     a_day = window.user_days / window.days_known
-    words = f"{a_day:.1f} of {_number(window.users, 'person', 'people')} come on a usual day"
+    words = f"{a_day:.1f} of {counted(window.users, 'person', 'people')} come on a usual day"
     words = f"{words}, over {_span(metric, window)}"
     return _measured(window, a_day / window.users, window.users, words)
 
@@ -112,7 +112,7 @@ def _stickiness(metric: Metric, window: Window) -> Measured | None:
 def _seat_utilisation(metric: Metric, window: Window) -> Measured | None:
     if not window.seats or (window.users == 0 and window.events):
         return None  # no contract, or a product that does not say who its users are
-    words = f"{window.users} of {_number(window.seats, 'seat')} active in {_span(metric, window)}"
+    words = f"{window.users} of {counted(window.seats, 'seat')} active in {_span(metric, window)}"
     return _measured(window, window.users / window.seats, window.users, words)
 
 
@@ -123,7 +123,7 @@ def _key_action_recency(metric: Metric, window: Window) -> Measured:
         return _measured(window, window.days_known, 0, words)
     name = max(seen, key=lambda one: (seen[one].last_day, one))
     days = (window.day - seen[name].last_day).days
-    words = f"{name} last seen {'today' if days == 0 else _number(days, 'day') + ' ago'}"
+    words = f"{name} last seen {'today' if days == 0 else counted(days, 'day') + ' ago'}"
     return _measured(window, days, sum(tally.n for tally in seen.values()), words)
 
 
@@ -146,11 +146,7 @@ def _events(metric: Metric, window: Window) -> int:
     return sum(tally.n for name, tally in window.events.items() if metric.counts(name))
 
 
-def _number(n: int, one: str, many: str = "") -> str:
-    return f"{n} {one if n == 1 else many or one + 's'}"
-
-
 def _span(metric: Metric, window: Window) -> str:
     if window.days_known < metric.window_days:
-        return f"the {_number(window.days_known, 'day')} known of {metric.window_days}"
-    return _number(metric.window_days, "day")
+        return f"the {counted(window.days_known, 'day')} known of {metric.window_days}"
+    return counted(metric.window_days, "day")

@@ -19,6 +19,7 @@ from services.health.domain.profile.profile import (
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
 from services.health.domain.score.wording import short_label
+from shared.kernel.figures import counted
 
 HALF_LIVES_UNTIL_FADED = 2
 SUGGESTIONS: dict[str, str] = {
@@ -124,7 +125,7 @@ def signal_risk(
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
     if not times or _has_faded(max(times), rule, now):
         stage = Stage.GONE
-    often = f"{recent} {'time' if recent == 1 else 'times'} in {rule.window.days} days"
+    often = f"{counted(recent, 'time')} in {rule.window.days} days"
     seen = often if rule.count > 1 else _when(times)
     return Finding(
         account_id=account_id,
@@ -165,8 +166,8 @@ def _silence_in_words(reading: SilenceReading) -> str:
     days = reading.days_since_activity
     if days == 0:
         return f"Active again; active on {habit} up to then."
-    silent = "1 day's silence" if days == 1 else f"{days} days' silence"
-    return f"{silent}; before that the account was active on {habit}."
+    silent = counted(days, "day's", "days'")
+    return f"{silent} silence; before that the account was active on {habit}."
 
 
 def _loss(line: Line) -> str:

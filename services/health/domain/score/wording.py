@@ -6,7 +6,7 @@ from datetime import datetime, time, tzinfo
 from services.health.domain.score.difference import Cause, Difference, PointChange
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.score import Line, Score
-from shared.kernel.figures import figure
+from shared.kernel.figures import counted, figure
 
 _LABELS = {
     "usage_ratio": "Usage",
@@ -85,7 +85,7 @@ def _what_changed(change: PointChange) -> str:
         return f"{name}: no longer counted"
     if change.age_before is None:
         now = _number(change.metric, change.value_after) or change.signal_after or "known"
-        return f"{name}: now known ({_spoken(now)})"
+        return f"{name}: now known ({spoken(now)})"
     if _is_older_only(change):
         return f"{name}: nothing new, so the last word fades"
     return f"{name}: {_moved(change, 'not known')}"
@@ -99,8 +99,7 @@ def headline(found: Difference, since: datetime, zone: tzinfo) -> str:
     word = "Up" if found.points > 0 else "Down"
     named = [c for c in found.changes if abs(c.points) >= _WORTH_NAMING][:_NAMED_IN_A_HEADLINE]
     causes = ", ".join(f"{_short(c)} {_whole(c.points)}" for c in named)
-    amount = abs(round(found.points))
-    text = f"{word} {amount} point{'' if amount == 1 else 's'} since {day}"
+    text = f"{word} {counted(abs(round(found.points)), 'point')} since {day}"
     return f"{text}: {causes}" if causes else f"{text}, by many small changes"
 
 
@@ -136,7 +135,7 @@ def _value(line: Line) -> str:
         if not line.baseline or line.metric in _RATIOS:
             return number
         return line.baseline if number in line.baseline.split() else f"{line.baseline} ({number})"
-    return f"{_spoken(line.signal)}{f' ({number})' if number else ''}"
+    return f"{spoken(line.signal)}{f' ({number})' if number else ''}"
 
 
 def _number(metric: str, value: float | None) -> str:
@@ -178,8 +177,8 @@ def _is_older_only(change: PointChange) -> bool:
 
 
 def _moved(change: PointChange, nothing: str) -> str:
-    before = _number(change.metric, change.value_before) or _spoken(change.signal_before or nothing)
-    after = _number(change.metric, change.value_after) or _spoken(change.signal_after or nothing)
+    before = _number(change.metric, change.value_before) or spoken(change.signal_before or nothing)
+    after = _number(change.metric, change.value_after) or spoken(change.signal_after or nothing)
     if before == after:
         return f"again {after}{_fresher(change)}"
     if before.endswith(_OF_NORMAL) and after.endswith(_OF_NORMAL):
@@ -213,7 +212,8 @@ def _signed(points: float) -> str:
     return f"{'+' if points >= 0 else '−'}{abs(points):.1f} points"  # noqa: RUF001 - as above
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """Return a name of ours as people say it."""
     return name.replace("_", " ")
 
 

@@ -18,6 +18,9 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+KEY_BYTES = 16
+"""How long the key of an event is."""
+
 Codes = npt.NDArray[np.int64]
 """What stands at each place, as the number of its label."""
 
@@ -177,7 +180,7 @@ def event_key(source: str, event_id: str) -> UUID:
 
 
 def keys_of(source: str, event_ids: Iterable[str]) -> list[bytes]:
-    """Return the keys of events of one source: 16 bytes each."""
+    """Return the keys of events of one source, of `KEY_BYTES` each."""
     begun, keys = _begun(source), []
     for event_id in event_ids:
         digest = begun.copy()
@@ -199,4 +202,4 @@ def amounts_of(properties: Mapping[str, Any], names: Iterable[str], place: int) 
 
 @lru_cache(maxsize=1024)
 def _begun(source: str) -> Any:
-    return blake2b(f"{source}\0".encode(), digest_size=16)
+    return blake2b(f"{source}\0".encode(), digest_size=KEY_BYTES)

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from services.health.domain.usage.arrivals import KEY_BYTES
+
 _BITS_PER_KEY = 10
 _BITS_OF_KEY = 4
 """Of each half. Words that are full by chance let 1.9 % of new keys pass a half, and 0.04 % both;
 20 bits a key in one piece, with seven set, let 0.19 % pass."""
 _WORD_BITS = 64
-_KEY_BYTES = 16
 
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
@@ -100,7 +101,7 @@ _NONE: Places = np.empty(0, dtype=np.intp)
 
 def asked(keys: Sequence[bytes]) -> Asked:
     """Return 16-byte keys, or texts of them, as filters take them."""
-    words = np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, _KEY_BYTES // 8)
+    words = np.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, KEY_BYTES // 8)
     chooses, sets = words[:, 0], words[:, 1]
     return Asked(
         (chooses >> np.uint64(32), chooses & np.uint64(0xFFFF_FFFF)),

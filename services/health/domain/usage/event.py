@@ -4,6 +4,7 @@ Product backends say it as Segment-shaped messages, as PostHog captures or as Cl
 becomes a `Call`, or an `InvalidEvent` that says what is wrong and what to do.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,6 @@ LONGEST_ID = 256
 DEEPEST = 100
 _LARGEST_NUMBER = 2**63
 _FAR = timedelta(days=366_000)
-_JSON_WORDS = {None: "null", True: "true", False: "false"}
 _KINDS: Mapping[type, str] = {dict: "this object", list: "this array"}
 
 
@@ -274,7 +274,7 @@ def as_id(value: object) -> str | None:
 def shown(value: object) -> str:
     """Return how a value is shown to who sent it, however large it is."""
     if value is None or isinstance(value, bool):
-        return _JSON_WORDS[value]
+        return json.dumps(value)
     is_plain = isinstance(value, (str, float)) or as_id(value) is not None
     return repr(value)[:80] if is_plain else _KINDS.get(type(value), "this number")
 

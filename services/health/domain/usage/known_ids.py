@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from services.health.domain.usage.arrivals import KEY_BYTES
 from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, asked
 
-KEY_BYTES = 16
 _IDS_IN_BUCKET = 96
 """A bucket is looked through as a whole; so many keys stay in one row of a Postgres page."""
 _SMALLEST_ROOM = 65_536

@@ -81,7 +81,7 @@ class UsageMemory(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TENURE_", extra="ignore", frozen=True)
 
     # MiB for the filters over ids that were counted; what has no room is looked up in Postgres.
-    usage_ids_mib: int = Field(default=320, ge=0, le=65_536)
+    usage_ids_mib: int = Field(default=384, ge=0, le=65_536)
 
 
 class SignalSettings(BaseSettings):

@@ -47,7 +47,7 @@ class UsageStream:
         profile: Profile | None = None,
         *,
         raw_days: int = 14,
-        ids_mib: int = 256,
+        ids_mib: int = 384,
         sums: Callable[[], Wanted] = _no_sums,
     ) -> None:
         self._database = database

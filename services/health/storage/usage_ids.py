@@ -30,19 +30,15 @@ _MERGED_FROM_BLOCKS = 5_000
 _MOST_MERGED = 1_000_000
 
 _LOOK = "SELECT t.day, l.seq, l.run FROM usage_today AS t, usage_id_log AS l FOR SHARE OF t"
-# Each key is one index probe; a hash join would read whole days.
-_PROBE = (
-    "SELECT set_config('enable_hashjoin', 'off', true), "
-    "set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)"
-)
+# A subquery for each key, so that it is one index probe: a join would be planned by reading days.
 _FIND = """
 SELECT string_agg(e.key, '') FROM (
     SELECT p.day, p.run, p.bucket, substr(CAST(:keys AS bytea), CAST(p.n AS int) * 16 - 15, 16)
            AS key
     FROM unnest(CAST(:days AS date[]), CAST(:runs AS bigint[]), CAST(:buckets AS int[]))
          WITH ORDINALITY AS p(day, run, bucket, n)) AS e
-JOIN usage_ids AS u ON u.day = e.day AND u.run = e.run AND u.bucket = e.bucket
-WHERE position(e.key IN u.keys) > 0
+WHERE (SELECT position(e.key IN u.keys) > 0 FROM usage_ids AS u
+       WHERE u.day = e.day AND u.run = e.run AND u.bucket = e.bucket)
 """
 _PAGE = """
 SELECT max(bucket) AS last, string_agg(keys, '') AS keys FROM (
@@ -192,8 +188,6 @@ async def _catch_up(tx: Transaction, memory: KnownIds, through: int) -> None:
 
 async def _known_among(tx: Transaction, keys: Sequence[bytes], memory: KnownIds) -> set[bytes]:
     known, probes = memory.suspects(keys)
-    if probes:
-        await tx.execute(_PROBE)
     for start in range(0, len(probes), _PROBES_AT_ONCE):
         some = probes[start : start + _PROBES_AT_ONCE]
         found = await tx.fetch_value(

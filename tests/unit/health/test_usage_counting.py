@@ -179,7 +179,7 @@ def test_a_filter_never_denies_what_was_added_and_seldom_suspects_the_rest() -> 
     for at in range(0, len(added), 3_000):
         filled.add(asked(added[at : at + 3_000]))
     assert suspects(filled, added) == list(range(len(added)))
-    assert len(suspects(filled, others)) < 0.001 * len(others)
+    assert len(suspects(filled, others)) < 0.0005 * len(others)
 
 
 def test_an_empty_filter_suspects_nothing() -> None:
@@ -195,7 +195,7 @@ def test_a_growing_filter_keeps_what_was_added_before_it_grew() -> None:
         filled.add(asked(added[start : start + 35_000]))
     assert (filled.held, filled.free) == (70_000, 0)
     assert suspects(filled, added) == list(range(len(added)))
-    assert len(suspects(filled, others)) < 20
+    assert len(suspects(filled, others)) < 10
 
 
 def test_a_day_is_asked_at_once_and_not_part_by_part() -> None:
@@ -205,16 +205,16 @@ def test_a_day_is_asked_at_once_and_not_part_by_part() -> None:
     monday_filter = read(memory)
     memory.learn_run(Run(13, monday + timedelta(1), 0, 0, 10, 100_000))
     tuesday_filter = read(memory)
-    assert (monday_filter.size, tuesday_filter.size) == (3_000_000, 3_000_000)
+    assert (monday_filter.size, tuesday_filter.size) == (3_600_000, 3_600_000)
     assert (monday_filter.held, monday_filter.free) == (1_200_000, 0)
     assert (tuesday_filter.held, tuesday_filter.free) == (100_000, 1_100_000)
 
 
 def test_a_filter_has_only_the_room_it_needs_when_memory_is_short() -> None:
-    memory, monday = KnownIds(most_bytes=2_500_000), NOON.date()
+    memory, monday = KnownIds(most_bytes=3_010_000), NOON.date()
     for number in range(12):
         memory.learn_run(Run(number + 1, monday, 0, 0, 10, 100_000))
-    assert read(memory).size == 2_500_000
+    assert 2_999_000 < read(memory).size < 3_010_000
     assert (memory.look_ups, memory.unread) == (2, {})
 
 

@@ -22,7 +22,7 @@ from services.health.domain.usage.bloom import GrowingFilter, KeyFilter, asked
 _IDS_IN_BUCKET = 96
 """A bucket is looked through as a whole; so many keys stay in one row of a Postgres page."""
 _SMALLEST_ROOM = 65_536
-"""Keys a filter begins with, in 160 KiB."""
+"""Keys a filter begins with, in 192 KiB."""
 
 
 class Block(NamedTuple):
@@ -68,7 +68,7 @@ class KnownIds:
     run. ``unread`` runs are not in a filter yet.
     """
 
-    most_bytes: int = 320 * 1024 * 1024
+    most_bytes: int = 384 * 1024 * 1024
     through: int = 0
     run: int = 0
     unread: dict[int, Run] = field(default_factory=dict)

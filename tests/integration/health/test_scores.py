@@ -99,8 +99,7 @@ async def test_an_explanation_is_made_of_sentences_and_subtotals_that_add_up(
     by_metric = {line["metric"]: line for line in shown["lines"]}
     assert by_metric["payments"]["sentence"] == "Payments: payment failed: 0.0 of 5.0 points."
     assert by_metric["nps"]["sentence"] == (
-        "Recommendation (NPS): nps answered (10), normal is 9 or more, 10 days old: "
-        "14.7 of 15.0 points."
+        "Recommendation (NPS): 10, normal is 9 or more, 10 days old: 14.7 of 15.0 points."
     )
     assert by_metric["usage_ratio"]["sentence"].startswith(
         "Usage: nothing is known yet, so it counts as neutral: "

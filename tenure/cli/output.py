@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from shared.kernel.errors import Refusal
 
@@ -47,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, em
     if not rows:
         out.print(empty)
         return
-    table = Table(*columns)
+    table = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
         # What is shown was written by others: brackets in it are not ours.
         table.add_row(*(escape(_cell(row.get(column))) for column in columns))

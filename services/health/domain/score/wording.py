@@ -94,7 +94,7 @@ def _what_changed(change: PointChange) -> str:
 
 def headline(found: Difference, since: datetime, zone: tzinfo) -> str:
     """Say a difference in one line."""
-    day = _day(since, zone)
+    day = moment_in_words(since, zone)
     if abs(found.points) < _WORTH_NAMING:
         return f"No change to speak of since {day} ({_signed(found.points)})"
     word = "Up" if found.points > 0 else "Down"
@@ -237,7 +237,8 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _day(moment: datetime, zone: tzinfo) -> str:
+def moment_in_words(moment: datetime, zone: tzinfo) -> str:
+    """Return a day where the account is, with the time unless that is midnight."""
     local = moment.astimezone(zone)
     day = f"{local:%A} {local.day} {local:%B %Y}"
     return day if local.time() == time.min else f"{day} {local:%H:%M}"

@@ -48,6 +48,7 @@ app.command("evaluate-detector")(evaluate_detector)
 
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ][\d:.]+")
 _WOULD_HELP = 3
+_WIDE = 100
 _SMALL = 0.05
 """Points; changes below are told together."""
 
@@ -190,7 +191,8 @@ def _local(moment: datetime, time_zone: str) -> str:
 
 
 def _table(score: Score) -> Table:
-    table = Table(Column("input", overflow="fold"), "points", "of", "", "why")
+    table = Table(Column("input", no_wrap=True), "points", "of", "", "why")
+    width = 15 if out.width >= _WIDE else 5
     if score.model is not None:
         table.add_row("starting point", f"{score.base:.2f}", "", "", "all inputs neutral")
     for name, (points, most) in _subtotals(score).items():
@@ -201,7 +203,7 @@ def _table(score: Score) -> Table:
                 f"  {escape(line.metric)}",
                 f"{line.points:.2f}",
                 f"{line.max_points:.2f}",
-                Bar(max(line.max_points, 0.01), 0, max(line.points, 0.0), width=15),
+                Bar(max(line.max_points, 0.01), 0, max(line.points, 0.0), width=width),
                 words if line.observed else f"[dim]{words}[/dim]",
             )
     table.add_row("[bold]score[/bold]", f"[bold]{score.value:.2f}[/bold]", "100.00")

@@ -12,6 +12,7 @@ from services.health.domain.risk.drops import (
     can_monitor,
     lingering,
     suspended,
+    told_with,
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
@@ -66,6 +67,16 @@ def test_without_comparable_customers_none_are_named() -> None:
 def test_a_segment_that_is_down_as_a_whole_is_mentioned() -> None:
     told = usage_drop("acme", replace(reading(), peers=PeerLevel(0.71, 9, True)), PROFILE.drop)
     assert "similar customers are at 71 %, the whole segment is down;" in told.explanation
+
+
+def test_a_fall_of_all_usage_tells_that_most_people_stopped_and_is_as_severe_as_that() -> None:
+    usage = usage_drop("acme", reading(), PROFILE.drop)
+    people = replace(reading(0.21), metric="active_users")
+    quiet = replace(reading(0.95, 0.1, alarm=False), metric="reports_sent")
+    others = [usage_drop("acme", one, PROFILE.drop) for one in (people, quiet)]
+    together = told_with(usage, others)
+    assert (usage.severity, together.severity) == (Severity.MEDIUM, Severity.CRITICAL)
+    assert together.explanation == f"{usage.explanation} Active users at 21 %."
 
 
 def test_a_watched_metric_has_a_reason_and_words_of_its_own() -> None:

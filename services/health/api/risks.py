@@ -57,7 +57,7 @@ class RiskStatus(StrEnum):
 
 
 _OVER = {
-    RiskStatus.RECOVERED: "Nothing has to be done: the reason is gone.",
+    RiskStatus.RECOVERED: "Nothing has to be done any more.",
     RiskStatus.DISMISSED: "Nothing has to be done: a person said that it is no risk.",
 }
 

@@ -210,7 +210,13 @@ def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_ri
     assert signal_risk("acme", visits[:1], rule, NOW).stage is Stage.LINGERING
     found = signal_risk("acme", visits, rule, NOW)
     assert found.stage is Stage.PRESENT
-    assert "2 times in 7 days" in found.explanation
+    assert "2 times in 7 days: cancellation page visited 2 times" in found.explanation
+    # A look at the bills counts too, and is not said to be one at the way out.
+    mixed = [visits[0], Signal("billing_page_visited", days_ago(2))]
+    assert signal_risk("acme", mixed, rule, NOW).explanation == (
+        "Somebody looks at how to cancel (2 times in 7 days: billing page visited 1 time, "
+        "cancellation page visited 1 time)."
+    )
 
 
 def test_a_new_champion_closes_the_risk_of_the_one_who_left() -> None:

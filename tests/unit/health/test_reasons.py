@@ -104,6 +104,13 @@ def test_fewer_active_days_are_told_when_chance_does_not_explain_them(
     assert active_days_drop("acme", seen).stage is stage
 
 
+def test_a_drop_that_is_over_says_where_usage_is_and_not_how_sure_it_is_down() -> None:
+    over = usage_drop("acme", reading(1.0, 0.41, alarm=False), PROFILE.drop)
+    assert over.explanation == (
+        "Usage back at 100 % of what is normal for this account on these weekdays."
+    )
+
+
 def test_what_lingers_opens_nothing_and_what_is_suspended_is_over() -> None:
     present = usage_drop("acme", reading(), PROFILE.drop)
     assert lingering(present).stage is Stage.LINGERING

@@ -70,13 +70,24 @@ def usage_drop(account_id: str, reading: DropReading, rule: DropRule) -> Finding
         stage=stage,
         severity=_drop_severity(reading.ratio),
         evidence=_drop_evidence(reading),
-        explanation=(
-            f"{_subject(reading.metric)} at {reading.ratio:.0%} of what is normal for this "
-            f"account on these weekdays; {_peers(reading.peers)}; "
-            f"{_sure(reading.probability)} sure it is down by more than 30%."
-        ).replace("%", " %"),
+        explanation=_back(reading) if recovered else _down(reading),
         suggestion=SUGGESTIONS.get(reading.reason, SUGGESTIONS[Reason.USAGE_DROP]),
     )
+
+
+def _back(reading: DropReading) -> str:
+    return (
+        f"{_subject(reading.metric)} back at {percent(reading.ratio)} of what is normal for this "
+        "account on these weekdays."
+    )
+
+
+def _down(reading: DropReading) -> str:
+    return (
+        f"{_subject(reading.metric)} at {reading.ratio:.0%} of what is normal for this "
+        f"account on these weekdays; {_peers(reading.peers)}; "
+        f"{_sure(reading.probability)} sure it is down by more than 30%."
+    ).replace("%", " %")
 
 
 def _sure(probability: float) -> str:

@@ -217,7 +217,7 @@ def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_ri
     assert signal_risk("acme", visits[:1], rule, NOW).stage is Stage.LINGERING
     found = signal_risk("acme", visits, rule, NOW)
     assert found.stage is Stage.PRESENT
-    assert "2 times in 7 days: cancellation page visited 2 times" in found.explanation
+    assert found.explanation == "Somebody looks at how to cancel (2 times in 7 days)."
     # A look at the bills counts too, and is not said to be one at the way out.
     mixed = [visits[0], Signal("billing_page_visited", days_ago(2))]
     assert signal_risk("acme", mixed, rule, NOW).explanation == (

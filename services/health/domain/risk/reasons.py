@@ -181,10 +181,10 @@ def _counting(signals: Sequence[Signal], rule: SignalRule) -> list[Signal]:
 
 
 def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
-    """Say how often; where several types count, of which type each was."""
+    """Say how often, and of which types where it was not the rule's own alone."""
     said = f"{counted(kinds.total(), 'time')} in {rule.window.days} days"
     parts = [f"{spoken(kind)} {counted(n, 'time')}" for kind, n in sorted(kinds.items())]
-    return f"{said}: {', '.join(parts)}" if rule.also and parts else said
+    return f"{said}: {', '.join(parts)}" if set(kinds) - {rule.signal} else said
 
 
 def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:

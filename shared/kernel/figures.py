@@ -6,6 +6,15 @@ def counted(n: int, one: str, many: str = "") -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
+def percent(share: float) -> str:
+    """Return a share in whole percent: ``36 %``.
+
+    >>> percent(0.36), percent(1.0)
+    ('36 %', '100 %')
+    """
+    return f"{share * 100:.0f} %"
+
+
 def figure(value: float) -> str:
     """Return a number without an exponent: four digits that count, and every whole one.
 

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.bar import Bar
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
+from services.health.domain.score.difference import Cause, PointChange
 from services.health.domain.score.score import Line, Score
 from services.health.domain.score.wording import (
     change_sentence,
@@ -20,6 +22,7 @@ from services.health.domain.score.wording import (
     reason,
     sentence,
     source,
+    spoken,
 )
 from services.health.storage.scores import profile_label
 from services.health.usecases.accounts import AccountUnknown
@@ -31,6 +34,8 @@ from services.health.usecases.explaining import (
 )
 from services.health.usecases.explaining import explain as explain_score
 from shared.db.transaction import Transaction
+from shared.kernel.days import zone_of
+from shared.kernel.figures import counted
 from tenure.cli.databases import run_in
 from tenure.cli.evaluate_detector import evaluate_detector
 from tenure.cli.health_backtest import backtest
@@ -43,6 +48,10 @@ app.command("evaluate-detector")(evaluate_detector)
 
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ][\d:.]+")
 _WOULD_HELP = 3
+_WIDE = 100
+_SMALL = 0.05
+"""Points; changes below are told together."""
+
 _MOMENT = "a date, a time (UTC unless it names a zone), yesterday, tuesday, 7d, 2w or last-change"
 
 
@@ -145,8 +154,8 @@ def _show(explained: Explanation) -> None:
     scored, score = explained.scored, explained.scored.score
     out.print(
         f"[bold]{escape(explained.account_id)}[/bold]  {score.value:.1f} of 100, "
-        f"{scored.band.value}, from {score.coverage:.0%} of the picture, by "
-        f"{profile_label(score)} ({source(score)}), {scored.at:%Y-%m-%d %H:%M} UTC"
+        f"{spoken(scored.band.value)}, from {score.coverage:.0%} of the picture, by "
+        f"{profile_label(score)} ({source(score)}), {_local(scored.at, explained.time_zone)}"
     )
     if score.p_loss is not None and score.model is not None:
         out.print(f"{score.p_loss:.0%} likely to be lost within {score.model.horizon_days} days")
@@ -159,16 +168,31 @@ def _show(explained: Explanation) -> None:
 def _show_changes(compared: Comparison) -> None:
     out.print(f"\n[bold]{escape(compared.headline)}[/bold]")
     for change in compared.found.changes:
+        if _is_small(change):
+            continue
         named = f"{change.dimension}/{change.metric}" if change.dimension else change.cause.value
         words = escape(change_sentence(change))
         out.print(f"  {change.points:+7.2f}  [dim]{escape(named)}[/dim]  {words}")
+    small = [change.points for change in compared.found.changes if _is_small(change)]
+    if small:
+        inputs = counted(len(small), "input")
+        out.print(f"  {sum(small):+7.2f}  [dim]{inputs} that moved by less than 0.05 points[/dim]")
     if not compared.found.is_apart:
         out.print("  [dim]a change of profile is contained in these: it is no longer at hand[/dim]")
     out.print()
 
 
+def _is_small(change: PointChange) -> bool:
+    return change.cause is Cause.INPUT and abs(change.points) < _SMALL
+
+
+def _local(moment: datetime, time_zone: str) -> str:
+    return f"{moment.astimezone(zone_of(time_zone)):%Y-%m-%d %H:%M} {time_zone}"
+
+
 def _table(score: Score) -> Table:
-    table = Table("input", "points", "of", "", "why")
+    table = Table(Column("input", no_wrap=True), "points", "of", "", "why")
+    width = 15 if out.width >= _WIDE else 5
     if score.model is not None:
         table.add_row("starting point", f"{score.base:.2f}", "", "", "all inputs neutral")
     for name, (points, most) in _subtotals(score).items():
@@ -176,10 +200,10 @@ def _table(score: Score) -> Table:
         for line in losses_first([one for one in score.lines if one.dimension == name]):
             words = escape(reason(line))
             table.add_row(
-                f"  {escape(name)}/{escape(line.metric)}",
+                f"  {escape(line.metric)}",
                 f"{line.points:.2f}",
                 f"{line.max_points:.2f}",
-                Bar(max(line.max_points, 0.01), 0, max(line.points, 0.0), width=15),
+                Bar(max(line.max_points, 0.01), 0, max(line.points, 0.0), width=width),
                 words if line.observed else f"[dim]{words}[/dim]",
             )
     table.add_row("[bold]score[/bold]", f"[bold]{score.value:.2f}[/bold]", "100.00")

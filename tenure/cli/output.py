@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from shared.kernel.errors import Refusal
 
@@ -47,7 +47,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, em
     if not rows:
         out.print(empty)
         return
-    table = Table(*columns)
+    # An id is for copying: nothing of it may be cut off.
+    table = Table(*(Column(name, overflow="fold", no_wrap=name == "id") for name in columns))
     for row in rows:
         # What is shown was written by others: brackets in it are not ours.
         table.add_row(*(escape(_cell(row.get(column))) for column in columns))
@@ -71,7 +72,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%MZ}"
     if isinstance(value, (list, tuple, set, frozenset)):
         return " ".join(map(str, sorted(value)))
     return str(value)

@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="Health profiles: the rules that ju
 Name = Annotated[str, typer.Argument(help="Name of the profile, such as default.")]
 Version = Annotated[int, typer.Argument(min=1, max=1_000_000_000, help="Number of the version.")]
 File = Annotated[Path, typer.Argument(help="A profile as YAML or JSON; docs/profiles.md.")]
-_COLUMNS = ["name", "active_version", "newest_version", "versions", "activated_at", "activated_by"]
+_COLUMNS = ["name", "active", "newest", "stored", "since (UTC)", "by"]
 _MOST = 1_000
 
 
@@ -46,7 +46,7 @@ def list_all(database: DatabaseUrl = "", *, as_json: Json = False) -> None:
     if as_json:
         print_json({"profiles": rows})
     else:
-        print_table(_COLUMNS, rows, empty="there are no profiles")
+        print_table(_COLUMNS, [_listed(row) for row in rows], empty="there are no profiles")
 
 
 @app.command("show")
@@ -190,3 +190,15 @@ def _standing(row: Row) -> str:
     if row["is_active"]:
         return f"{label} judges accounts since {row['activated_at']:%Y-%m-%d %H:%M} UTC"
     return f"{label} is not active"
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    since = row["activated_at"]
+    return {
+        "name": row["name"],
+        "active": row["active_version"],
+        "newest": row["newest_version"],
+        "stored": row["versions"],
+        "since (UTC)": f"{since:%Y-%m-%d %H:%M}" if since else "",
+        "by": row["activated_by"],
+    }

@@ -24,7 +24,12 @@ from shared.contracts.health import (
     RiskWorsened,
 )
 from shared.contracts.onboarding import AccountOpened, OwnerAssigned
-from shared.contracts.renewals import RenewalAtRisk, RenewalReassessed, RenewalRestored
+from shared.contracts.renewals import (
+    RenewalAtRisk,
+    RenewalReassessed,
+    RenewalRestored,
+    RenewalWindowOpened,
+)
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DAY = timedelta(hours=24)
@@ -217,6 +222,18 @@ def renewal_reassessed(account_id: str = "acme", **given: Any) -> RenewalReasses
         "previous_probability": 0.4,
     }
     return RenewalReassessed(account_id=account_id, **{**usual, **given})
+
+
+def renewal_window_opened(account_id: str = "acme", **given: Any) -> RenewalWindowOpened:
+    fact: dict[str, Any] = {
+        "renewal_id": "ren-1",
+        "contract_id": "con-1",
+        "window_days": 30,
+        "notice_date": NOON.date() + timedelta(days=30),
+        "probability": 0.85,
+        **given,
+    }
+    return RenewalWindowOpened(account_id=account_id, **fact)
 
 
 def account_opened(account_id: str = "acme", **given: Any) -> AccountOpened:

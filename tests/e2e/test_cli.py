@@ -524,7 +524,7 @@ def test_health_explain_adds_up_and_compares_with_a_moment(
     assert "relationship/champion" in told.out
     early = tenure_here("health", "explain", account, "--since", str(date(2020, 1, 1)), *where)
     assert (early.code, early.out) == (1, "")
-    assert "had no score yet at 2020-01-01" in early.err
+    assert "had no score yet on Wednesday 1 January 2020" in early.err
 
 
 def announce(product: Product, home: Path, **urls: str) -> None:

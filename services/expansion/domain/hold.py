@@ -33,7 +33,8 @@ class Hold:
         """The reason, for people."""
         if self.name == LANDING:
             return f"the account is landing (until {self.until})"
-        return f"{self.name.removeprefix('risk:')} risk is open"
+        reason = self.name.removeprefix("risk:").replace("_", " ")
+        return f'the risk "{reason}" is open'
 
 
 def holds_on(

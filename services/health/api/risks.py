@@ -56,6 +56,12 @@ class RiskStatus(StrEnum):
     DISMISSED = "dismissed"
 
 
+_OVER = {
+    RiskStatus.RECOVERED: "Nothing has to be done any more.",
+    RiskStatus.DISMISSED: "Nothing has to be done: a person said that it is no risk.",
+}
+
+
 class HandlingView(BaseModel):
     """Who has taken on an open risk, or put it off."""
 
@@ -244,7 +250,7 @@ def _risk(book: ProfileBook, row: Row) -> RiskView:
         severity=risk.severity.name.lower(),
         status=RiskStatus(row["status"]),
         explanation=risk.explanation,
-        next_step=risk.suggestion,
+        next_step=_OVER.get(RiskStatus(row["status"]), risk.suggestion),
         evidence=risk.evidence,
         opened_at=row["opened_at"],
         last_seen_at=risk.last_seen_at,

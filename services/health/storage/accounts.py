@@ -209,6 +209,18 @@ async def claim_rescore(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     )
 
 
+async def score_again(tx: Transaction, account_ids: Sequence[str]) -> None:
+    """Have accounts scored again; they are locked in the order in which usage locks them."""
+    await tx.execute(
+        "WITH n AS (SELECT account_id FROM accounts WHERE account_id = "
+        "ANY(CAST(:account_ids AS text[])) ORDER BY account_id FOR UPDATE) "
+        "UPDATE accounts AS a SET rescore_at = coalesce(a.rescore_at, :now) FROM n "
+        "WHERE a.account_id = n.account_id",
+        account_ids=list(account_ids),
+        now=tx.now,
+    )
+
+
 async def refresh_stale(tx: Transaction, before: datetime, limit: int) -> int:
     """Have accounts scored again whose score is older than a moment; return how many."""
     return await tx.execute(

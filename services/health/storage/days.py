@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import RowMapping
 
+from services.health.domain.detector.gpr import RATIO_FROM_DAY
 from services.health.domain.detector.state import Floats
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
 from services.health.storage import detector
@@ -30,7 +31,10 @@ FROM (
 
 
 class JudgedDay(NamedTuple):
-    """What the detector said about one account, metric and day."""
+    """What the detector said about one account, metric and day.
+
+    ``is_ready``: whether there was a normal to compare with; until then ``ratio`` is 1.
+    """
 
     account_id: str
     metric: str
@@ -40,6 +44,7 @@ class JudgedDay(NamedTuple):
     ratio: float
     p_down: float
     peers: float
+    is_ready: bool
 
 
 async def daily_counts(
@@ -130,6 +135,7 @@ def _judged(account_id: str, kept: Kept, factors: Factors) -> Mapping[str, Judge
             ratio=float(record.ratio[0]),
             p_down=float(record.probability[0]),
             peers=factors.get((account_id, metric), 1.0),
+            is_ready=bool(record.state.age[0] > RATIO_FROM_DAY),
         )
         for metric, record in records.items()
         if record is not None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from services.health.domain.profile.metrics import Metric
-from services.health.storage import backfills, metrics
+from services.health.storage import accounts, backfills, metrics
 from services.health.storage.backfills import Backfill
 from services.health.usecases.metrics import Task, history_days, measured, value_of
 from services.health.usecases.profiles import PROFILES
@@ -67,4 +67,7 @@ async def _fill(tx: Transaction, one: Backfill, metric: Metric, account_ids: Seq
         found = await measured(tx, tasks[first : first + _MEASURED_AT_ONCE], since)
         await metrics.save(tx, (value_of(*part) for part in found))
         days += len(found)
+    if metric.pairs():
+        # They were scored by the new version before there was a sum to listen to.
+        await accounts.score_again(tx, judged)
     return days

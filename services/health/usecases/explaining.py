@@ -14,7 +14,7 @@ from services.health.domain.score.difference import (
 from services.health.domain.score.loss_model import LossModel
 from services.health.domain.score.moments import parse_moment
 from services.health.domain.score.score import Context, Evidence, Score, score_account
-from services.health.domain.score.wording import headline
+from services.health.domain.score.wording import headline, moment_in_words
 from services.health.storage import fitted, scores, signals
 from services.health.storage.scores import Scored
 from services.health.usecases.accounts import known_account
@@ -86,7 +86,7 @@ async def _scored(tx: Transaction, account_id: str, at: str | None, zone: tzinfo
     else:
         moment = parse_moment(at, tx.now, zone) or await _last_change(tx, account_id)
         found = await scores.latest(tx, account_id, at=moment)
-        when = f" at {moment.isoformat()}"
+        when = f" on {moment_in_words(moment, zone)} ({zone})"
     if found is None:
         raise NotScoredYet(f"the account {account_id!r} has no score yet{when}")
     return found
@@ -99,9 +99,11 @@ async def _before(
     if moment is not None:
         found = await scores.latest(tx, account_id, at=min(moment, scored.at))
         if found is None:
+            first = await scores.first_at(tx, account_id) or scored.at
             raise NotScoredYet(
-                f"{account_id} had no score yet at {moment.isoformat()}; its first one is of "
-                f"{(await scores.first_at(tx, account_id) or scored.at).isoformat()}"
+                f"{account_id} had no score yet on {moment_in_words(moment, zone)}; its first one "
+                f"is of {moment_in_words(first, zone)} ({zone}): ask for a moment after that, or "
+                "for last-change"
             )
         return moment, found
     changed = min(await _last_change(tx, account_id), scored.at)

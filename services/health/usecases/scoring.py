@@ -8,6 +8,7 @@ from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.standing import Standing
 from services.health.domain.risk.reasons import low_score, low_score_risk_rule
+from services.health.domain.score.evidence import NO_NORMAL_YET
 from services.health.domain.score.history import is_worth_keeping
 from services.health.domain.score.loss_model import LossModel
 from services.health.domain.score.score import (
@@ -27,12 +28,14 @@ from services.health.usecases.watching_signals import Watch, watch_all
 from shared.contracts.health import ScoreChanged
 from shared.db.transaction import Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
+from shared.kernel.figures import counted
 
 _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
 
 _AT_ONCE = 40
 _METRIC_INPUTS = {EVENTS: "usage_ratio", ACTIVE_USERS: "active_users_ratio"}
+_NOUNS = {EVENTS: ("event", "events"), ACTIVE_USERS: ("person", "people")}
 
 Models = Mapping[str, LossModel]
 """The active model of each profile that has one, by the profile's label."""
@@ -202,12 +205,26 @@ def _observed(
         _METRIC_INPUTS[metric]: Observation(
             value=day.ratio,
             at=day_ends(day.day, zone),
-            # The ratio weighs some two weeks; the day alone may well say something else.
-            baseline=f"on {day.day} alone {day.y:g} of {day.mu:.1f} expected",
+            baseline=_day_alone(metric, day) if day.is_ready else NO_NORMAL_YET,
         )
         for metric, day in judged.items()
     }
-    return {**observations, "days_since_activity": _silence(row, zone, now)}
+    if not _is_awaited(row, zone, now):
+        observations["days_since_activity"] = _silence(row, zone, now)
+    return observations
+
+
+def _day_alone(metric: str, day: days.JudgedDay) -> str:
+    """Say the newest day: the ratio weighs some two weeks, and the day may say something else."""
+    seen = counted(round(day.y), *_NOUNS[metric])
+    return f"on {day.day} alone {seen} where {day.mu:.1f} were expected"
+
+
+def _is_awaited(row: Row, zone: tzinfo, now: datetime) -> bool:
+    """Tell whether usage of days past may still be on its way: silence would be a guess."""
+    if row["sealed_through"] is not None:
+        return False
+    return (local_day(now, zone) - local_day(row["last_active_at"], zone)).days > 1
 
 
 def _silence(row: Row, zone: tzinfo, now: datetime) -> Observation:

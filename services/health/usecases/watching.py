@@ -21,6 +21,7 @@ from services.health.domain.risk.drops import (
     active_days_drop,
     lingering,
     suspended,
+    told_with,
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
@@ -181,10 +182,9 @@ class Judge:
         found[EVENTS] = replace(usage, evidence={**usage.evidence, **others}), rule
         if records[EVENTS].peak[self.at] < float(usage.evidence["threshold"]):
             return list(found.values())
-        return [
-            one if one[0].reason == usage.reason else (lingering(one[0]), one[1])
-            for one in found.values()
-        ]
+        rest = {metric: one for metric, one in found.items() if metric != EVENTS}
+        together = told_with(found[EVENTS][0], [finding for finding, _ in rest.values()])
+        return [(together, rule), *((lingering(finding), own) for finding, own in rest.values())]
 
     def _drop(self, metric: str) -> Found:
         record, rule, n = self.seen.rows.records[metric], self.profile.drop, self.at

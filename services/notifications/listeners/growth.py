@@ -1,5 +1,7 @@
 """What is told of onboarding and of what there is to sell."""
 
+from collections.abc import Sequence
+
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Notice
 from services.notifications.domain.severity import Severity
@@ -37,7 +39,7 @@ async def tell_withheld(tx: Transaction, fact: OpportunityWithheld) -> None:
         severity=Severity.INFO,
         title=f"Not now: {words(fact.kind)}",
         explanation=fact.explanation,
-        next_step=f"Do not offer more{until}; first settle: {', '.join(fact.because)}.",
+        next_step=f"Do not offer more{until}; first settle {_holds(fact.because)}.",
         subject=f"opportunity:{fact.opportunity_id}",
         happened_at=heard_at(tx),
     )
@@ -74,6 +76,16 @@ async def tell_overdue(tx: Transaction, fact: MilestoneOverdue) -> None:
         happened_at=heard_at(tx),
     )
     await alerts.tell(tx, notice)
+
+
+def _holds(names: Sequence[str]) -> str:
+    """Say what holds an offer back: ``landing``, or ``risk:`` and its reason."""
+    said = [
+        f'the risk "{words(reason)}"' if kind == "risk" else f"the {words(name)}"
+        for name in names
+        for kind, _, reason in [name.partition(":")]
+    ]
+    return " and ".join(said)
 
 
 LISTENERS: tuple[Listener, ...] = (

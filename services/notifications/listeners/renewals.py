@@ -3,7 +3,7 @@
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Notice
 from services.notifications.domain.severity import Severity
-from services.notifications.listeners.words import heard_at, percent, words
+from services.notifications.listeners.words import heard_at, words
 from services.notifications.usecases import alerts
 from shared.bus.listeners import Listener, on
 from shared.contracts.renewals import (
@@ -13,6 +13,7 @@ from shared.contracts.renewals import (
     RenewalWindowOpened,
 )
 from shared.db.transaction import Transaction
+from shared.kernel.figures import counted, percent
 
 _LIKELY_LOST = 0.5
 _SOON_DAYS = 30
@@ -79,7 +80,7 @@ async def tell_window(tx: Transaction, fact: RenewalWindowOpened) -> None:
         kind=MessageKind.RENEWAL_WINDOW_OPENED,
         reason=f"renewal_in_{fact.window_days}_days",
         severity=Severity.MEDIUM if soon else Severity.INFO,
-        title=f"{fact.window_days} days to the notice date",
+        title=_countdown((fact.notice_date - heard_at(tx).date()).days),
         explanation=f"Notice can be given until {fact.notice_date}; renewal is "
         f"{percent(fact.probability)} likely.",
         next_step="Check the stage, the forecast and the next step of the renewal.",
@@ -88,6 +89,13 @@ async def tell_window(tx: Transaction, fact: RenewalWindowOpened) -> None:
         happened_at=heard_at(tx),
     )
     await alerts.tell(tx, notice)
+
+
+def _countdown(days: int) -> str:
+    """Say how long there is: a contract that is signed late is far inside its window."""
+    if days > 0:
+        return f"{counted(days, 'day')} to the notice date"
+    return "The notice date is today" if days == 0 else "The notice date has passed"
 
 
 LISTENERS: tuple[Listener, ...] = (

@@ -5,11 +5,6 @@ from datetime import datetime
 from shared.db.transaction import Transaction
 
 
-def percent(share: float) -> str:
-    """Return a share as whole percent."""
-    return f"{share:.0%}"
-
-
 def words(name: str) -> str:
     """Return the name of a reason as words."""
     return name.replace("_", " ").replace(".", " ")

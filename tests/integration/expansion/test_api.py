@@ -45,7 +45,7 @@ async def test_an_opportunity_says_why_it_is_not_offered(
 
     assert shown["explanation"] == (
         "23 of 25 seats were active in the last 28 days (92 %); "
-        "not offered while: usage_drop risk is open"
+        'not offered while: the risk "usage drop" is open'
     )
     assert shown["evidence"] == {
         "seats": 25,

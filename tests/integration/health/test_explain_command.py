@@ -74,8 +74,11 @@ async def test_json_adds_up(scored: Database, database_url: str) -> None:
     [
         (("nobody",), "has no score yet"),
         (("acme", "--since", "tuesdy"), "is not a moment: write a date"),
-        (("acme", "--since", "2020-01-01"), "had no score yet at 2020-01-01"),
-        (("acme", "--since", "2020-01-01T00:00:00"), "had no score yet at 2020-01-01"),
+        (("acme", "--since", "2020-01-01"), "had no score yet on Wednesday 1 January 2020"),
+        (
+            ("acme", "--since", "2020-01-01T00:00:00"),
+            "had no score yet on Wednesday 1 January 2020",
+        ),
         (("acme", "--at", "9999-01-01"), "is not a moment"),
     ],
 )

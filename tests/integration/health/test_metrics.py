@@ -128,7 +128,7 @@ async def test_every_kind_is_measured_with_the_score_and_explained(
     client = await open_client("health", ["health:read"])
     shown = (await client.get("/api/v1/accounts/acme/metrics")).json()["data"]
     by_name = {one["name"]: one for one in shown}
-    assert by_name["seats_used"]["explanation"] == "3 of 25 seats active in 28 days"
+    assert by_name["seats_used"]["explanation"] == "3 of 25 seats (12 %) active in 28 days"
     assert by_name["seats_used"]["definition"]["profiles"] == ["default@9"]
     assert by_name["since_export"]["explanation"] == "report.exported last seen 5 days ago"
     assert by_name["exports"]["day"] == TODAY.isoformat()

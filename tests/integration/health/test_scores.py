@@ -23,6 +23,7 @@ from services.health.usecases.scoring import Models, Panel, rescore
 from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_document
+from tests.builders.sealing import put_counts, seal_through
 from tests.conftest import NOON, OpenClient, OpenDatabase
 
 ACME = "/api/v1/accounts/acme"
@@ -99,8 +100,7 @@ async def test_an_explanation_is_made_of_sentences_and_subtotals_that_add_up(
     by_metric = {line["metric"]: line for line in shown["lines"]}
     assert by_metric["payments"]["sentence"] == "Payments: payment failed: 0.0 of 5.0 points."
     assert by_metric["nps"]["sentence"] == (
-        "Recommendation (NPS): nps answered (10), normal is 9 or more, 10 days old: "
-        "14.7 of 15.0 points."
+        "Recommendation (NPS): 10, normal is 9 or more, 10 days old: 14.7 of 15.0 points."
     )
     assert by_metric["usage_ratio"]["sentence"].startswith(
         "Usage: nothing is known yet, so it counts as neutral: "
@@ -615,3 +615,23 @@ async def test_an_account_is_scored_when_it_opens_and_says_nothing_until_somethi
     assert (await read(csm, "/explain"))["scored_at"] == NOON.astimezone(UTC).isoformat().replace(
         "+00:00", "Z"
     )
+
+
+async def test_while_history_may_be_on_its_way_nothing_is_said_of_silence(
+    csm: httpx.AsyncClient, health: Database
+) -> None:
+    async with health.transaction() as tx:
+        await put_counts(tx, {"acme": [3]}, first=NOON.date() - timedelta(days=20))
+    await rescored(health, load_profile())
+    assert "days_since_activity" in (await read(csm, "/explain"))["missing"]
+
+
+async def test_a_normal_that_is_not_known_yet_is_not_said_to_be_reached(
+    csm: httpx.AsyncClient, health: Database
+) -> None:
+    async with health.transaction() as tx:
+        await put_counts(tx, {"acme": [5] * 10}, first=NOON.date() - timedelta(days=10))
+    await seal_through(health, NOON.date() - timedelta(days=1))
+    await rescored(health, load_profile())
+    lines = {line["metric"]: line for line in (await read(csm, "/explain"))["lines"]}
+    assert lines["usage_ratio"]["sentence"].startswith("Usage: not yet 28 days to know its own")

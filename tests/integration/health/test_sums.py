@@ -110,6 +110,9 @@ async def test_a_sum_that_a_profile_adds_is_filled_from_raw_usage(
     assert (await total(health), await total(health, "bolt")) == (35, 7)
     days = [TODAY - timedelta(days=n) for n in range(3)]
     assert await history(health) == {days[0]: 35, days[1]: 30, days[2]: 10}
+    async with health.transaction() as tx:
+        waiting = await tx.fetch_all("SELECT account_id FROM accounts WHERE rescore_at IS NOT NULL")
+    assert {row["account_id"] for row in waiting} == {"acme", "bolt"}, "scores hear of the sum"
     # From here on the stream adds, to what was made of the past as well.
     await shop.sells("acme", 1, days_ago=1)
     assert await verified(health) == []

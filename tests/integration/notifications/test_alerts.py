@@ -18,6 +18,7 @@ from tests.builders.notifications import (
     owner_assigned,
     renewal_at_risk,
     renewal_restored,
+    renewal_window_opened,
     risk_opened,
     risk_recovered,
     risk_worsened,
@@ -197,3 +198,21 @@ async def test_an_inbox_is_numbered_in_the_order_of_commits(
     await second
     numbered = await rows("SELECT account_id FROM inbox_items ORDER BY seq")
     assert [row["account_id"] for row in numbered] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("days", "title"),
+    [
+        (30, "30 days to the notice date"),
+        (1, "1 day to the notice date"),
+        (0, "The notice date is today"),
+        (-2, "The notice date has passed"),
+    ],
+)
+async def test_a_renewal_that_comes_up_counts_the_days_that_are_left_not_its_window(
+    hear: Hear, rows: Rows, clock: FixedClock, days: int, title: str
+) -> None:
+    notice_date = clock.now().date() + timedelta(days=days)
+    await hear(owner_assigned(ANA), renewal_window_opened(notice_date=notice_date))
+    (message,) = await rows("SELECT title FROM messages")
+    assert message["title"] == title

@@ -152,7 +152,7 @@ async def test_those_who_sell_read_the_corrected_figure(hear: Hear, rows: Rows) 
 
     _, corrected = await rows(INBOX)
     assert corrected["kind"] == "renewal.reassessed"
-    assert corrected["title"] == "Renewal reassessed: 60% likely, was 40%"
+    assert corrected["title"] == "Renewal reassessed: 60 % likely, was 40 %"
     assert corrected["explanation"] == (
         "Usage drop is part of silence: it counts with it, not by itself."
     )

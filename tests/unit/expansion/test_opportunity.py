@@ -53,7 +53,7 @@ def test_with_holds_it_is_withheld_and_says_why() -> None:
     assert opportunity.because == ("landing", "risk:usage_drop")
     assert opportunity.explanation == (
         "23 of 25 seats were active in the last 28 days (92 %); not offered while: "
-        "the account is landing (until 2026-04-01) and usage_drop risk is open"
+        'the account is landing (until 2026-04-01) and the risk "usage drop" is open'
     )
 
 

@@ -60,14 +60,14 @@ def a_window(**other: Any) -> Window:
             a_window(),
             3 / 12,
             12,
-            "3.0 of 12 people come on a usual day, over 28 days",
+            "on average 3.0 of 12 people a day (25 %), over 28 days",
         ),
         (
             a_metric("stickiness"),
             a_window(days_known=14),
             6 / 12,
             12,
-            "6.0 of 12 people come on a usual day, over the 14 days known of 28",
+            "on average 6.0 of 12 people a day (50 %), over the 14 days known of 28",
         ),
         (a_metric("stickiness"), a_window(users=0, user_days=0), None, 0, ""),
         (
@@ -75,9 +75,15 @@ def a_window(**other: Any) -> Window:
             a_window(seats=25),
             0.48,
             12,
-            "12 of 25 seats active in 28 days",
+            "12 of 25 seats (48 %) active in 28 days",
         ),
-        (a_metric("seat_utilisation"), a_window(seats=10), 1.2, 12, "12 of 10 seats active in"),
+        (
+            a_metric("seat_utilisation"),
+            a_window(seats=10),
+            1.2,
+            12,
+            "12 of 10 seats (120 %) active",
+        ),
         (a_metric("seat_utilisation"), a_window(), None, 0, ""),
         (a_metric("seat_utilisation"), a_window(seats=9, users=0), None, 0, ""),
         (
@@ -85,7 +91,7 @@ def a_window(**other: Any) -> Window:
             a_window(seats=9, users=0, events={}),
             0,
             0,
-            "0 of 9 seats active in 28 days",
+            "0 of 9 seats (0 %) active in 28 days",
         ),
         (
             a_metric("key_action_recency", events=["report.exported", "other"]),

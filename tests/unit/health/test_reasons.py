@@ -12,6 +12,7 @@ from services.health.domain.risk.drops import (
     can_monitor,
     lingering,
     suspended,
+    told_with,
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
@@ -68,6 +69,16 @@ def test_a_segment_that_is_down_as_a_whole_is_mentioned() -> None:
     assert "similar customers are at 71 %, the whole segment is down;" in told.explanation
 
 
+def test_a_fall_of_all_usage_tells_that_most_people_stopped_and_is_as_severe_as_that() -> None:
+    usage = usage_drop("acme", reading(), PROFILE.drop)
+    people = replace(reading(0.21), metric="active_users")
+    quiet = replace(reading(0.95, 0.1, alarm=False), metric="reports_sent")
+    others = [usage_drop("acme", one, PROFILE.drop) for one in (people, quiet)]
+    together = told_with(usage, others)
+    assert (usage.severity, together.severity) == (Severity.MEDIUM, Severity.CRITICAL)
+    assert together.explanation == f"{usage.explanation} Active users at 21 %."
+
+
 def test_a_watched_metric_has_a_reason_and_words_of_its_own() -> None:
     told = usage_drop("acme", replace(reading(), metric="reports_sent"), PROFILE.drop)
     assert told.reason == "reports_sent_drop"
@@ -91,6 +102,13 @@ def test_fewer_active_days_are_told_when_chance_does_not_explain_them(
 ) -> None:
     seen = ActiveDaysReading(active, before, chance, is_monitored)
     assert active_days_drop("acme", seen).stage is stage
+
+
+def test_a_drop_that_is_over_says_where_usage_is_and_not_how_sure_it_is_down() -> None:
+    over = usage_drop("acme", reading(1.0, 0.41, alarm=False), PROFILE.drop)
+    assert over.explanation == (
+        "Usage back at 100 % of what is normal for this account on these weekdays."
+    )
 
 
 def test_what_lingers_opens_nothing_and_what_is_suspended_is_over() -> None:
@@ -199,7 +217,13 @@ def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_ri
     assert signal_risk("acme", visits[:1], rule, NOW).stage is Stage.LINGERING
     found = signal_risk("acme", visits, rule, NOW)
     assert found.stage is Stage.PRESENT
-    assert "2 times in 7 days" in found.explanation
+    assert found.explanation == "Somebody looks at how to cancel (2 times in 7 days)."
+    # A look at the bills counts too, and is not said to be one at the way out.
+    mixed = [visits[0], Signal("billing_page_visited", days_ago(2))]
+    assert signal_risk("acme", mixed, rule, NOW).explanation == (
+        "Somebody looks at how to cancel (2 times in 7 days: billing page visited 1 time, "
+        "cancellation page visited 1 time)."
+    )
 
 
 def test_a_new_champion_closes_the_risk_of_the_one_who_left() -> None:

@@ -1,18 +1,22 @@
 """What a CSM reads."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.health.domain.profile.profile import Tiers
 from services.health.domain.score.difference import Cause, Difference, PointChange, difference
+from services.health.domain.score.evidence import NO_NORMAL_YET
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.reading import normal_range
 from services.health.domain.score.score import Evidence, Line, Observation, Signal, score_account
+from services.health.domain.score.unit import Unit
 from services.health.domain.score.wording import (
     change_sentence,
     headline,
     how_to_provide,
+    most_helpful,
     sentence,
 )
 from tests.builders.health import NOW, days_ago, default_profile, evidence
@@ -41,7 +45,7 @@ def test_a_metric_speaks_in_its_own_words_first_and_then_of_similar_customers() 
     peers = Peers(0.2, 48, 20, 0.7, 90, NOW)
     line = a_line("active_seats", 0.48, baseline="12 of 25 seats in the last 28 days", peers=peers)
     assert sentence(line) == (
-        "Active seats: 12 of 25 seats in the last 28 days (0.48), "
+        "Active seats: 12 of 25 seats in the last 28 days, "
         "lower than 80 % of 48 similar customers: 3.1 of 8.0 points."
     )
 
@@ -51,6 +55,36 @@ def test_the_detectors_ratio_is_a_share_of_the_accounts_own_normal() -> None:
     assert sentence(line) == (
         "Usage: 52 % of its own normal, on 2026-02-28 alone 27 of 52.1 expected: 3.1 of 8.0 points."
     )
+
+
+def test_while_there_is_no_normal_yet_no_share_of_it_is_claimed() -> None:
+    line = a_line("usage_ratio", 1.0, baseline=NO_NORMAL_YET)
+    assert sentence(line) == (
+        "Usage: not yet 28 days to know its own normal from, so it counts as normal: "
+        "3.1 of 8.0 points."
+    )
+
+
+def test_an_answer_is_its_value_and_the_label_says_what_was_asked() -> None:
+    line = a_line("nps", 3.0, signal="nps_answered", normal="9 or more", age_days=4)
+    assert sentence(line).startswith("Recommendation (NPS): 3, normal is 9 or more, 4 days old")
+
+
+def test_a_share_is_said_in_percent_as_its_normal_is() -> None:
+    line = a_line("outcome_progress", 0.8, signal="outcome_checked_in", normal="75 % or more")
+    assert sentence(line).startswith(
+        "Progress towards the customer's outcome: 80 %, normal is 75 % or more"
+    )
+    moved = PointChange("usage", "habit", 0.79, 0.33, -1.0, age_before=1, age_after=1)
+    assert "79 % before, 33 % now" in change_sentence(replace(moved, is_share=True))
+    assert "0.79 before, 0.33 now" in change_sentence(moved)
+
+
+def test_only_what_is_below_normal_could_help() -> None:
+    named = Signal("champion_named", NOW)
+    failed = Signal("payment_failed", NOW)
+    lines = score_account(PROFILE, evidence(named, failed), NOW).lines
+    assert [line.metric for line in most_helpful(lines, 5)] == ["payments"]
 
 
 def test_an_old_word_says_how_much_it_still_counts() -> None:
@@ -71,6 +105,19 @@ def test_an_old_word_says_how_much_it_still_counts() -> None:
 )
 def test_what_is_normal_is_read_off_the_table(tiers: Tiers, said: str) -> None:
     assert normal_range(tiers) == said
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [(Unit.NUMBER, "0.75 or more"), (Unit.SHARE, "75 % or more"), (Unit.COUNT, "1 or more")],
+)
+def test_what_is_normal_is_said_in_the_unit_of_the_number(unit: Unit, said: str) -> None:
+    assert normal_range(Tiers((0.0, 1.0), (0.0, 1.0), is_curve=True), unit) == said
+
+
+def test_a_whole_number_that_is_normal_is_whole() -> None:
+    days = Tiers((1.0, 3.0, 7.0), (1.0, 0.9, 0.5), is_curve=True)
+    assert normal_range(days, Unit.COUNT) == "at most 4"
 
 
 def test_a_missing_input_says_how_to_provide_it() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from services.health.domain.profile.metrics import Metric, MetricKind
-from shared.kernel.figures import counted, figure
+from shared.kernel.figures import counted, figure, percent
 
 _ENOUGH_DAYS = 7
 
@@ -104,16 +104,19 @@ def _stickiness(metric: Metric, window: Window) -> Measured | None:
     if window.users == 0:
         return None
     a_day = window.user_days / window.days_known
-    words = f"{a_day:.1f} of {counted(window.users, 'person', 'people')} come on a usual day"
-    words = f"{words}, over {_span(metric, window)}"
-    return _measured(window, a_day / window.users, window.users, words)
+    share = a_day / window.users
+    words = f"on average {a_day:.1f} of {counted(window.users, 'person', 'people')} a day"
+    words = f"{words} ({percent(share)}), over {_span(metric, window)}"
+    return _measured(window, share, window.users, words)
 
 
 def _seat_utilisation(metric: Metric, window: Window) -> Measured | None:
     if not window.seats or (window.users == 0 and window.events):
         return None  # no contract, or a product that does not say who its users are
-    words = f"{window.users} of {counted(window.seats, 'seat')} active in {_span(metric, window)}"
-    return _measured(window, window.users / window.seats, window.users, words)
+    share = window.users / window.seats
+    words = f"{window.users} of {counted(window.seats, 'seat')} ({percent(share)})"
+    words = f"{words} active in {_span(metric, window)}"
+    return _measured(window, share, window.users, words)
 
 
 def _key_action_recency(metric: Metric, window: Window) -> Measured:

@@ -1,5 +1,6 @@
 """Drops as reasons: what the detector found about an account, in figures and in words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel
@@ -7,6 +8,7 @@ from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS
 from services.health.domain.profile.profile import DropRule, Severity
 from services.health.domain.risk.reasons import SUGGESTIONS
 from services.health.domain.risk.risk import Finding, Reason, Stage
+from shared.kernel.figures import percent
 
 RARE_CHANCE = 0.02
 """So few active days are told only when chance alone gives them this rarely."""
@@ -68,13 +70,24 @@ def usage_drop(account_id: str, reading: DropReading, rule: DropRule) -> Finding
         stage=stage,
         severity=_drop_severity(reading.ratio),
         evidence=_drop_evidence(reading),
-        explanation=(
-            f"{_subject(reading.metric)} at {reading.ratio:.0%} of what is normal for this "
-            f"account on these weekdays; {_peers(reading.peers)}; "
-            f"{_sure(reading.probability)} sure it is down by more than 30%."
-        ).replace("%", " %"),
+        explanation=_back(reading) if recovered else _down(reading),
         suggestion=SUGGESTIONS.get(reading.reason, SUGGESTIONS[Reason.USAGE_DROP]),
     )
+
+
+def _back(reading: DropReading) -> str:
+    return (
+        f"{_subject(reading.metric)} back at {percent(reading.ratio)} of what is normal for this "
+        "account on these weekdays."
+    )
+
+
+def _down(reading: DropReading) -> str:
+    return (
+        f"{_subject(reading.metric)} at {reading.ratio:.0%} of what is normal for this "
+        f"account on these weekdays; {_peers(reading.peers)}; "
+        f"{_sure(reading.probability)} sure it is down by more than 30%."
+    ).replace("%", " %")
 
 
 def _sure(probability: float) -> str:
@@ -107,6 +120,20 @@ def _drop_evidence(reading: DropReading) -> dict[str, float | str]:
     if reading.peers.level is not None:
         evidence["peer_factor"] = reading.peers.level
     return evidence
+
+
+def told_with(usage: Finding, others: Iterable[Finding]) -> Finding:
+    """Return a drop of all usage that tells the drops of other metrics: as severe as the worst."""
+    down = [one for one in others if one.stage is Stage.PRESENT]
+    said = [
+        f"{_subject(str(one.evidence['metric']))} at {percent(float(one.evidence['ratio']))}."
+        for one in down
+    ]
+    return replace(
+        usage,
+        severity=max([usage.severity, *(one.severity for one in down)]),
+        explanation=" ".join([usage.explanation, *said]),
+    )
 
 
 def active_days_drop(account_id: str, reading: ActiveDaysReading) -> Finding:

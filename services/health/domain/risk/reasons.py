@@ -3,6 +3,7 @@
 Each function turns figures into one Finding; `risk.decide` turns findings into risks.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from services.health.domain.profile.profile import (
 )
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
-from services.health.domain.score.wording import short_label
+from services.health.domain.score.wording import short_label, spoken
 from shared.kernel.figures import counted
 
 HALF_LIVES_UNTIL_FADED = 2
@@ -121,12 +122,12 @@ def signal_risk(
     after two half-lives (a quarter of its weight left).
     """
     times = counting_times(signals, rule)
-    recent = sum(1 for at in times if now - at <= rule.window)
+    kinds = Counter(s.type for s in _counting(signals, rule) if now - s.at <= rule.window)
+    recent = kinds.total()
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
     if not times or _has_faded(max(times), rule, now):
         stage = Stage.GONE
-    often = f"{counted(recent, 'time')} in {rule.window.days} days"
-    seen = often if rule.count > 1 else _when(times)
+    seen = _how_often(kinds, rule) if rule.count > 1 else _when(times)
     return Finding(
         account_id=account_id,
         reason=rule.reason,
@@ -140,8 +141,7 @@ def signal_risk(
 
 def counting_times(signals: Sequence[Signal], rule: SignalRule) -> list[datetime]:
     """Return when the signals of a rule were observed, those after the last that closes it."""
-    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
-    return [s.at for s in signals if s.type in rule.signals and (ended is None or s.at > ended)]
+    return [signal.at for signal in _counting(signals, rule)]
 
 
 def fades_at(last: datetime, rule: SignalRule) -> datetime | None:
@@ -173,6 +173,18 @@ def _silence_in_words(reading: SilenceReading) -> str:
 def _loss(line: Line) -> str:
     lost = f"{line.max_points - line.points:.0f} of {line.max_points:.0f}"
     return f"{short_label(line.metric)} ({lost}{'' if line.observed else ', not observed'})"
+
+
+def _counting(signals: Sequence[Signal], rule: SignalRule) -> list[Signal]:
+    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
+    return [s for s in signals if s.type in rule.signals and (ended is None or s.at > ended)]
+
+
+def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
+    """Say how often, and of which types where it was not the rule's own alone."""
+    said = f"{counted(kinds.total(), 'time')} in {rule.window.days} days"
+    parts = [f"{spoken(kind)} {counted(n, 'time')}" for kind, n in sorted(kinds.items())]
+    return f"{said}: {', '.join(parts)}" if set(kinds) - {rule.signal} else said
 
 
 def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:

@@ -40,6 +40,7 @@ class PointChange:
     signal_before: str | None = None
     signal_after: str | None = None
     log_odds: float | None = None
+    is_share: bool = False  # values are said in percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ def _change(
         signal_before=old.signal if old else None,
         signal_after=new.signal if new else None,
         log_odds=log_odds,
+        is_share=named is not None and named.is_share,
     )
 
 

@@ -7,6 +7,9 @@ from datetime import datetime
 from services.health.domain.score.loss_model import LossModel
 from services.health.domain.score.percentile import Distribution
 
+NO_NORMAL_YET = "not yet 28 days to know its own normal from, so it counts as normal"
+"""The words of a usage ratio while the detector has no normal to compare with and says 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

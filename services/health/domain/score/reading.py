@@ -1,18 +1,20 @@
 """What one input says about an account: the latest word, as points from 0 to 1."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
+from math import ceil, floor
 
 from services.health.domain.profile.profile import Input, PercentileRule, Tiers
 from services.health.domain.score.evidence import Evidence
 from services.health.domain.score.loss_model import NEUTRAL
 from services.health.domain.score.percentile import Distribution, Peers
-from shared.kernel.figures import figure
+from services.health.domain.score.unit import Unit
+from shared.kernel.figures import figure, percent
 
-_NORMAL = 0.75
+NORMAL = 0.75
 """From this subscore on a value is called normal."""
 
 
@@ -43,24 +45,34 @@ def read(
 
 
 @lru_cache(maxsize=1024)
-def normal_range(tiers: Tiers) -> str:
+def normal_range(tiers: Tiers, unit: Unit = Unit.NUMBER) -> str:
     """Return which values are normal, in words; empty where the table has no such side."""
     points = tiers.points
-    if points == tuple(sorted(points)) and points[-1] >= _NORMAL > points[0]:
-        return f"{figure(_edge(tiers))} or more"
-    if points == tuple(sorted(points, reverse=True)) and points[0] >= _NORMAL > points[-1]:
-        return f"{'at most' if tiers.is_curve else 'under'} {figure(_edge(tiers))}"
+    if points == tuple(sorted(points)) and points[-1] >= NORMAL > points[0]:
+        return f"{_said(_edge(tiers), unit, ceil)} or more"
+    if points == tuple(sorted(points, reverse=True)) and points[0] >= NORMAL > points[-1]:
+        if tiers.is_curve:
+            return f"at most {_said(_edge(tiers), unit, floor)}"
+        return f"under {_said(_edge(tiers), unit, ceil)}"
     return ""
+
+
+def _said(edge: float, unit: Unit, whole: Callable[[float], int]) -> str:
+    """Say an edge in its unit; ``whole`` leads from between two counts to the normal one."""
+    exact = round(edge, 9)
+    if unit is Unit.SHARE:
+        return percent(exact)
+    return figure(whole(exact) if unit is Unit.COUNT else exact)
 
 
 def _edge(tiers: Tiers) -> float:
     """Return the value at which the points pass what is called normal."""
     rows = list(zip(tiers.values, tiers.points, strict=True))
     for (low, before), (high, after) in pairwise(rows):
-        if (before >= _NORMAL) != (after >= _NORMAL):
+        if (before >= NORMAL) != (after >= NORMAL):
             if not tiers.is_curve:
                 return high
-            return low + (high - low) * (_NORMAL - before) / (after - before)
+            return low + (high - low) * (NORMAL - before) / (after - before)
     return rows[0][0]
 
 

@@ -14,6 +14,7 @@ from services.health.domain.score.evidence import Context, Evidence, Observation
 from services.health.domain.score.loss_model import NEUTRAL, LossModel, allocate
 from services.health.domain.score.percentile import Distribution, Peers
 from services.health.domain.score.reading import normal_range, read
+from services.health.domain.score.unit import Unit, units_of
 
 __all__ = [
     "Band",
@@ -75,6 +76,11 @@ class Line:
         """Return the name that models know the input by."""
         return f"{self.dimension}.{self.metric}"
 
+    @property
+    def is_share(self) -> bool:
+        """Tell whether the value is said in percent, as what is normal is."""
+        return "%" in self.normal
+
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
@@ -119,7 +125,7 @@ def score_account(
     """Score an account by a profile. Signals and observations after `now` count as of now."""
     context = context or Context()
     total = math.fsum(dimension.weight for dimension in profile.dimensions)
-    reader = _Reader(evidence, now, context.distributions)
+    reader = _Reader(evidence, now, context.distributions, units_of(profile.metrics))
     lines = tuple(
         line
         for dimension in profile.dimensions
@@ -207,6 +213,7 @@ class _Reader:
     evidence: Evidence
     now: datetime
     distributions: Mapping[str, Distribution]
+    units: Mapping[str, Unit]
 
     def lines(self, dimension: Dimension, share: float) -> Iterable[Line]:
         total = math.fsum(one.weight for one in dimension.inputs)
@@ -233,11 +240,14 @@ class _Reader:
             age_days=age,
             freshness=freshness,
             signal=None if reading is None else reading.signal,
-            normal="" if one.tiers is None else normal_range(one.tiers),
+            normal="" if one.tiers is None else normal_range(one.tiers, self._unit(one)),
             peers=None if reading is None else reading.peers,
             accepts=tuple(sorted(one.signals)) if reading is None else (),
             half_life_days=one.half_life_days,
         )
+
+    def _unit(self, one: Input) -> Unit:
+        return self.units.get(one.name, Unit.NUMBER)
 
 
 def _freshness(age_days: float, half_life_days: float | None) -> float:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, time, tzinfo
 
 from services.health.domain.score.difference import Cause, Difference, PointChange
+from services.health.domain.score.evidence import NO_NORMAL_YET
 from services.health.domain.score.percentile import Peers
+from services.health.domain.score.reading import NORMAL
 from services.health.domain.score.score import Line, Score
-from shared.kernel.figures import counted, figure
+from shared.kernel.figures import counted, figure, percent
 
 _LABELS = {
     "usage_ratio": "Usage",
@@ -15,7 +17,7 @@ _LABELS = {
     "outcome_progress": "Progress towards the customer's outcome",
     "promises": "Promises",
     "seat_utilisation": "Seats in use",
-    "stickiness": "Stickiness (people of a usual day among those of 28 days)",
+    "stickiness": "Stickiness (people of an average day among those of 28 days)",
     "tickets_30d": "Tickets in 30 days",
     "csat": "Satisfaction with answers (CSAT)",
     "nps": "Recommendation (NPS)",
@@ -84,8 +86,7 @@ def _what_changed(change: PointChange) -> str:
     if change.age_after is None:
         return f"{name}: no longer counted"
     if change.age_before is None:
-        now = _number(change.metric, change.value_after) or change.signal_after or "known"
-        return f"{name}: now known ({spoken(now)})"
+        return f"{name}: now known ({_after(change, 'known')})"
     if _is_older_only(change):
         return f"{name}: nothing new, so the last word fades"
     return f"{name}: {_moved(change, 'not known')}"
@@ -93,7 +94,7 @@ def _what_changed(change: PointChange) -> str:
 
 def headline(found: Difference, since: datetime, zone: tzinfo) -> str:
     """Say a difference in one line."""
-    day = _day(since, zone)
+    day = moment_in_words(since, zone)
     if abs(found.points) < _WORTH_NAMING:
         return f"No change to speak of since {day} ({_signed(found.points)})"
     word = "Up" if found.points > 0 else "Down"
@@ -117,9 +118,12 @@ def losses_first(lines: Sequence[Line]) -> list[Line]:
 
 
 def most_helpful(lines: Sequence[Line], most: int) -> list[Line]:
-    """Return what is known and could win back the most; less than half a point helps nobody."""
-    known = [line for line in losses_first(lines) if line.observed]
-    return [line for line in known if line.max_points - line.points >= _WORTH_NAMING][:most]
+    """Return what is known to be below normal and could win back the most.
+
+    What is normal needs nobody's help, and less than half a point helps nobody.
+    """
+    low = [line for line in losses_first(lines) if line.observed and line.subscore < NORMAL]
+    return [line for line in low if line.max_points - line.points >= _WORTH_NAMING][:most]
 
 
 def _points_of(line: Line, *, by_model: bool) -> str:
@@ -129,24 +133,26 @@ def _points_of(line: Line, *, by_model: bool) -> str:
 
 
 def _value(line: Line) -> str:
-    number = _number(line.metric, line.value)
-    if line.signal is None:
-        # The baseline of a measured metric says the value in its own words, those first.
-        if not line.baseline or line.metric in _RATIOS:
-            return number
-        return line.baseline if number in line.baseline.split() else f"{line.baseline} ({number})"
-    return f"{spoken(line.signal)}{f' ({number})' if number else ''}"
+    """Say the value; the words of a measured metric say it themselves."""
+    if line.signal is None and line.baseline and (line.metric not in _RATIOS or _is_learning(line)):
+        return line.baseline
+    return _number(line.metric, line.value, is_share=line.is_share) or spoken(line.signal or "")
 
 
-def _number(metric: str, value: float | None) -> str:
+def _is_learning(line: Line) -> bool:
+    return line.baseline == NO_NORMAL_YET
+
+
+def _number(metric: str, value: float | None, *, is_share: bool) -> str:
     if value is None:
         return ""
-    return f"{value * 100:.0f} %{_OF_NORMAL}" if metric in _RATIOS else figure(value)
+    said = percent(value) if is_share or metric in _RATIOS else figure(value)
+    return f"{said}{_OF_NORMAL}" if metric in _RATIOS else said
 
 
 def _baseline(line: Line) -> str:
     if line.metric in _RATIOS:
-        return line.baseline
+        return "" if _is_learning(line) else line.baseline
     is_ranked = line.peers is not None and line.peers.percentile is not None
     return (
         f"normal is {line.normal}"
@@ -177,13 +183,23 @@ def _is_older_only(change: PointChange) -> bool:
 
 
 def _moved(change: PointChange, nothing: str) -> str:
-    before = _number(change.metric, change.value_before) or spoken(change.signal_before or nothing)
-    after = _number(change.metric, change.value_after) or spoken(change.signal_after or nothing)
+    before = _before(change, nothing)
+    after = _after(change, nothing)
     if before == after:
         return f"again {after}{_fresher(change)}"
     if before.endswith(_OF_NORMAL) and after.endswith(_OF_NORMAL):
         before = before.removesuffix(_OF_NORMAL)
     return f"{before} before, {after} now{_fresher(change)}"
+
+
+def _before(change: PointChange, nothing: str) -> str:
+    number = _number(change.metric, change.value_before, is_share=change.is_share)
+    return number or spoken(change.signal_before or nothing)
+
+
+def _after(change: PointChange, nothing: str) -> str:
+    number = _number(change.metric, change.value_after, is_share=change.is_share)
+    return number or spoken(change.signal_after or nothing)
 
 
 def _fresher(change: PointChange) -> str:
@@ -221,7 +237,8 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _day(moment: datetime, zone: tzinfo) -> str:
+def moment_in_words(moment: datetime, zone: tzinfo) -> str:
+    """Return a day where the account is, with the time unless that is midnight."""
     local = moment.astimezone(zone)
     day = f"{local:%A} {local.day} {local:%B %Y}"
     return day if local.time() == time.min else f"{day} {local:%H:%M}"

@@ -1,4 +1,4 @@
-"""The route class of every service: body limit, and answers that are given twice."""
+"""The route class of every service: body limit, known parameters, answers that are given twice."""
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
 from shared.web import idempotency
+from shared.web.query import check_query, parameters_of
 
 _MEBIBYTE = 1024 * 1024
 
@@ -18,16 +19,21 @@ _MEBIBYTE = 1024 * 1024
 class TenureRoute(APIRoute):
     """A route that reads at most `largest_body` bytes and stores answers for idempotency.
 
-    FastAPI's own ``max_body_size`` answers in plain text; ours must be problem details.
+    FastAPI's own ``max_body_size`` answers in plain text; ours must be problem details. Query
+    parameters that it does not know are refused where `is_strict` (decision 23).
     """
 
     largest_body: ClassVar[int | None] = _MEBIBYTE
+    is_strict: ClassVar[bool] = True
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler; it runs while the transaction of the request is still open."""
         handle = super().get_route_handler()
+        known = parameters_of(self.dependant)
 
         async def handle_once(request: Request) -> Response:
+            if self.is_strict and request.scope["query_string"]:
+                check_query(request.query_params, known)
             limited = _limited(request, self.largest_body)
             try:
                 response = await handle(limited)
@@ -37,6 +43,12 @@ class TenureRoute(APIRoute):
             return response
 
         return handle_once
+
+
+class ForeignRoute(TenureRoute):
+    """A route that is called by what we did not write, which may add parameters of its own."""
+
+    is_strict = False
 
 
 def api_router(

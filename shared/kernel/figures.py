@@ -1,4 +1,6 @@
-"""Numbers as people read them."""
+"""Numbers and lists as people read them."""
+
+from collections.abc import Sequence
 
 
 def counted(n: int, one: str, many: str = "") -> str:
@@ -13,3 +15,12 @@ def figure(value: float) -> str:
     ('12345', '0.9062', '2.5')
     """
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a choice.
+
+    >>> listed(["red"]), listed(["red", "green", "blue"])
+    ('red', 'red, green or blue')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

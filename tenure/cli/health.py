@@ -10,10 +10,10 @@ from rich.bar import Bar
 from rich.markup import escape
 from rich.table import Table
 
+from services.health.domain.score.missing import how_to_provide
 from services.health.domain.score.score import Line, Score
 from services.health.domain.score.wording import (
     change_sentence,
-    how_to_provide,
     label,
     losses_first,
     most_helpful,

@@ -113,8 +113,10 @@ async def test_an_explanation_is_made_of_sentences_and_subtotals_that_add_up(
         )
     missing = {one["metric"]: one["how_to_provide"] for one in shown["missing_inputs"]}
     assert set(missing) == set(shown["missing"])
-    assert "csat_answered" in missing["csat"]
-    assert "usage events" in missing["usage_ratio"]
+    assert "Whoever runs the help desk" in missing["csat"]
+    assert "backend" in missing["usage_ratio"]
+    accepted = {one["metric"]: one["signals"] for one in shown["missing_inputs"]}
+    assert accepted["csat"] == ["csat_answered"]
     assert shown["what_would_help"][0]["metric"] == "payments"
     assert (shown["p_loss"], shown["p_loss_source"]) == (None, "expert weights")
 

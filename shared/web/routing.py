@@ -10,6 +10,7 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
+from shared.contracts.showing import as_shown
 from shared.web import idempotency
 from shared.web.query import check_query, parameters_of
 
@@ -39,6 +40,7 @@ class TenureRoute(APIRoute):
                 response = await handle(limited)
             except idempotency.Replay as replay:
                 return replay.response
+            _round(response)
             await idempotency.finish(limited, response)
             return response
 
@@ -77,6 +79,16 @@ class _StrictRequest(Request):
             return msgspec.json.decode(await self.body())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
+
+
+def _round(response: Response) -> None:
+    """Show numbers as people read them, whatever the route computed."""
+    if response.media_type != "application/json":
+        return
+    body = as_shown(bytes(response.body))
+    if body is not response.body:
+        response.body = body
+        response.headers["Content-Length"] = str(len(body))
 
 
 def _limited(request: Request, largest: int | None) -> Request:

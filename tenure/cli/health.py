@@ -12,6 +12,7 @@ from rich.table import Table
 
 from services.health.domain.score.missing import how_to_provide
 from services.health.domain.score.score import Line, Score
+from services.health.domain.score.showing import shown_score
 from services.health.domain.score.wording import (
     change_sentence,
     label,
@@ -43,6 +44,7 @@ app.command("evaluate-detector")(evaluate_detector)
 
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ][\d:.]+")
 _WOULD_HELP = 3
+_TABLE_DECIMALS = 2
 _MOMENT = "a date, a time (UTC unless it names a zone), yesterday, tuesday, 7d, 2w or last-change"
 
 
@@ -152,7 +154,7 @@ def _show(explained: Explanation) -> None:
         out.print(f"{score.p_loss:.0%} likely to be lost within {score.model.horizon_days} days")
     if explained.compared is not None:
         _show_changes(explained.compared)
-    out.print(_table(score))
+    out.print(_table(shown_score(score, _TABLE_DECIMALS)))
     _show_help(score)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shared.contracts.showing import read_shown
 from shared.kernel.errors import Refusal
 
 out = Console(highlight=False)
@@ -38,8 +39,10 @@ Bootstrap = Annotated[
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, default=_plain, indent=2) + "\n")
+    """Print one JSON document on stdout, its numbers as they are shown everywhere."""
+    document = json.dumps(value, default=_plain)
+    rounded = json.loads(document, parse_float=read_shown)
+    sys.stdout.write(json.dumps(rounded, indent=2) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, empty: str) -> None:

@@ -8,7 +8,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from shared.auth.principal import InvalidApiKey, MissingScope, Unauthenticated
-from shared.kernel.errors import Invalid, Kind, Refusal
+from shared.kernel.errors import Invalid, Kind, Refusal, type_of
 from shared.web import deps, idempotency, problems
 
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
@@ -109,7 +109,7 @@ def _examples(response: dict[str, Any]) -> dict[str, Any]:
 
 def _example(refusal: type[Refusal]) -> dict[str, Any]:
     value = {
-        "type": problems.type_of(refusal.code()),
+        "type": type_of(refusal.code()),
         "title": refusal.title(),
         "status": refusal.kind.value,
         "detail": refusal.title(),

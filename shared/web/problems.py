@@ -13,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from shared.db.errors import is_unavailable
-from shared.kernel.errors import Kind, Refusal
+from shared.kernel.errors import Kind, Refusal, type_of
 from shared.observability.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
-_BASE = "https://tenure.io/problems/"
 RETRY_SECONDS = 2
 _LONGEST_TEXT = 2_000
 _log = get_logger(__name__)
@@ -47,6 +46,8 @@ class FieldError(BaseModel):
     pointer: str = Field(examples=["/plan/name"], description="JSON pointer within the location")
     code: str = Field(examples=["missing"])
     message: str = Field(examples=["Add this field."])
+    line: int | None = Field(default=None, description="Only of a body that is a text of lines.")
+    column: int | None = Field(default=None, description="Counted from 1, as the line is.")
 
 
 class Problem(BaseModel):
@@ -54,7 +55,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=[_BASE + "not_found"])
+    type: str = Field(examples=[type_of("not_found")])
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
@@ -63,11 +64,6 @@ class Problem(BaseModel):
     message: str = Field(description="The same as `detail`.")
     request_id: str = Field(description="The same as the header X-Request-Id.")
     errors: list[FieldError] | None = Field(default=None, description="Only for invalid requests.")
-
-
-def type_of(code: str) -> str:
-    """Return the URI that names a kind of problem."""
-    return _BASE + code
 
 
 def install(app: FastAPI) -> None:
@@ -200,7 +196,9 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         status=422,
         code="invalid_request",
         detail="The request is not valid; see errors.",
-        extra={"errors": [_field_error(each).model_dump() for each in error.errors()]},
+        extra={
+            "errors": [_field_error(each).model_dump(exclude_none=True) for each in error.errors()]
+        },
     )
 
 
@@ -214,6 +212,10 @@ _ADVICE = {
     "dict_type": "Send a JSON object.",
     "union_tag_invalid": "Choose one of the kinds listed in /docs.",
 }
+
+
+def _told(error: Mapping[str, Any]) -> dict[str, Any]:
+    return _field_error(error).model_dump(exclude_none=True)
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:

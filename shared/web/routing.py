@@ -21,11 +21,13 @@ class TenureRoute(APIRoute):
     """A route that reads at most `largest_body` bytes and stores answers for idempotency.
 
     FastAPI's own ``max_body_size`` answers in plain text; ours must be problem details. Query
-    parameters that it does not know are refused where `is_strict` (decision 23).
+    parameters that it does not know are refused where `is_strict` (decision 23); numbers in its
+    answers are as people read them, unless the answer `is_verbatim`.
     """
 
     largest_body: ClassVar[int | None] = _MEBIBYTE
     is_strict: ClassVar[bool] = True
+    is_verbatim: ClassVar[bool] = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler; it runs while the transaction of the request is still open."""
@@ -40,7 +42,8 @@ class TenureRoute(APIRoute):
                 response = await handle(limited)
             except idempotency.Replay as replay:
                 return replay.response
-            _round(response)
+            if not self.is_verbatim:
+                _round(response)
             await idempotency.finish(limited, response)
             return response
 
@@ -51,6 +54,12 @@ class ForeignRoute(TenureRoute):
     """A route that is called by what we did not write, which may add parameters of its own."""
 
     is_strict = False
+
+
+class VerbatimRoute(TenureRoute):
+    """A route that shows what others wrote, such as a document or an event: digit by digit."""
+
+    is_verbatim = True
 
 
 def api_router(

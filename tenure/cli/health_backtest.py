@@ -98,9 +98,9 @@ def backtest(
                 history, chosen, plan, lambda part, what: tell(_READ + part * (1 - _READ), what)
             ).backtest
     except (TooLittleHistory, NoOutcomes) as refusal:
-        fail(refusal.detail, 1)
+        fail(refusal, 1)
     except Invalid as refusal:
-        fail(refusal.detail, 2)
+        fail(refusal, 2)
     _say(found, warnings, report, as_json=as_json)
 
 

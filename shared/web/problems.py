@@ -210,6 +210,7 @@ _ADVICE = {
     "model_attributes_type": "Send a JSON object.",
     "model_type": "Send a JSON object.",
     "dict_type": "Send a JSON object.",
+    "timezone_aware": "Add the time zone: Z for UTC, or an offset such as +01:00.",
     "union_tag_invalid": "Choose one of the kinds listed in /docs.",
 }
 
@@ -224,8 +225,17 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     if code == "json_invalid":
         message = f"Send valid JSON. {error['ctx']['error']}."
         return FieldError(location=where, pointer="", code=code, message=message)
-    message = _ADVICE.get(code) or f"{_plain(error['msg'])}."
+    message = _ADVICE.get(code) or _length(error) or f"{_plain(error['msg'])}."
     return FieldError(location=where, pointer=_pointer(location[1:]), code=code, message=message)
+
+
+def _length(error: Mapping[str, Any]) -> str | None:
+    """Return how long a text may be; pydantic counts items where a validator stands in between."""
+    if not isinstance(error.get("input"), str) or error["type"] not in {"too_long", "too_short"}:
+        return None
+    most = error["ctx"].get("max_length")
+    bound = f"at most {most}" if most is not None else f"at least {error['ctx']['min_length']}"
+    return f"Write {bound} characters."
 
 
 def _plain(said: str) -> str:

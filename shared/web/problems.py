@@ -1,7 +1,7 @@
 """Problem details (RFC 9457) for everything that is not a success. Never HTML."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from shared.db.errors import is_unavailable
 from shared.kernel.errors import Kind, Refusal, type_of
+from shared.kernel.figures import counted
 from shared.observability.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -196,9 +197,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         status=422,
         code="invalid_request",
         detail="The request is not valid; see errors.",
-        extra={
-            "errors": [_field_error(each).model_dump(exclude_none=True) for each in error.errors()]
-        },
+        extra={"errors": [_told(each, error.body) for each in error.errors()]},
     )
 
 
@@ -215,27 +214,42 @@ _ADVICE = {
 }
 
 
-def _told(error: Mapping[str, Any]) -> dict[str, Any]:
-    return _field_error(error).model_dump(exclude_none=True)
+def _told(error: Mapping[str, Any], body: Any) -> dict[str, Any]:
+    return _field_error(error, body).model_dump(exclude_none=True)
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
+def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
     code, location = str(error["type"]), list(error["loc"])
     where = str(location[0]) if location else "body"
     if code == "json_invalid":
         message = f"Send valid JSON. {error['ctx']['error']}."
         return FieldError(location=where, pointer="", code=code, message=message)
     message = _ADVICE.get(code) or _length(error) or f"{_plain(error['msg'])}."
-    return FieldError(location=where, pointer=_pointer(location[1:]), code=code, message=message)
+    parts = location[1:] if where != "body" else list(_written(location[1:], body, code))
+    return FieldError(location=where, pointer=_pointer(parts), code=code, message=message)
+
+
+def _written(location: Sequence[Any], body: Any, code: str) -> Iterator[Any]:
+    """Yield the parts of a location that are of the body; pydantic adds names of its own types."""
+    for place, part in enumerate(location):
+        is_last = place == len(location) - 1
+        if (isinstance(body, Mapping) and part in body) or (
+            isinstance(body, list) and isinstance(part, int) and part < len(body)
+        ):
+            body = body[part]
+        elif not (is_last and code == "missing"):
+            continue
+        yield part
 
 
 def _length(error: Mapping[str, Any]) -> str | None:
     """Return how long a text may be; pydantic counts items where a validator stands in between."""
     if not isinstance(error.get("input"), str) or error["type"] not in {"too_long", "too_short"}:
         return None
-    most = error["ctx"].get("max_length")
-    bound = f"at most {most}" if most is not None else f"at least {error['ctx']['min_length']}"
-    return f"Write {bound} characters."
+    bounds = error["ctx"]
+    if "max_length" in bounds:
+        return f"Write at most {counted(bounds['max_length'], 'character')}."
+    return f"Write at least {counted(bounds['min_length'], 'character')}."
 
 
 def _plain(said: str) -> str:

@@ -1,7 +1,7 @@
 """tenure health backtest."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,7 +183,7 @@ def _history(
         return _from_database(outcomes, database, tell), []
     if outcomes == "recorded":
         raise PlanInvalid("--outcomes recorded is of the database: leave --usage out")
-    records = Records()
+    records = Records(datetime.now(UTC).date())
     records.add_outcomes(open_table(Path(outcomes)))
     table = open_table(usage)
     total = table.total or 0

@@ -104,8 +104,8 @@ async def test_what_is_odd_is_told_with_its_place(database_url: str, tmp_path: P
             "'chamption_named' is in no catalogue; check its spelling, or describe it in one"
         ),
         (
-            "line 4, column 14: applies_to.segments: no account is in the segment 'enterprize' yet; "
-            "check its spelling"
+            "line 4, column 14: applies_to.segments: no account is in the segment 'enterprize' "
+            "yet; check its spelling"
         ),
     ]
 

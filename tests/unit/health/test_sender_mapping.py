@@ -53,6 +53,12 @@ def test_a_clock_that_runs_ahead_means_now() -> None:
     assert read_webhook(mapping(), body, NOW).at == NOW
 
 
+@pytest.mark.parametrize("at", [-1, "1969-12-31T23:59:59Z", 1e300, "soon", None, True])
+def test_a_time_that_is_none_is_refused(at: object) -> None:
+    with pytest.raises(WebhookUnreadable, match="neither seconds since 1970 nor RFC 3339"):
+        read_webhook(mapping(), {**BODY, "meta": {"id": 17, "at": at}}, NOW)
+
+
 @pytest.mark.parametrize(
     ("ticket", "means"),
     [

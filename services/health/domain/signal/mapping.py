@@ -9,6 +9,7 @@ from services.health.domain.signal.signature import Scheme
 from shared.kernel.errors import Kind, Refusal
 from shared.kernel.ids import is_account_id
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 200
 _ABSENT = object()
 
@@ -159,14 +160,21 @@ def _identifier(found: object) -> str | None:
 def _time(body: Mapping[str, Any], path: str) -> datetime:
     found = at_path(body, path)
     try:
-        if isinstance(found, int | float) and not isinstance(found, bool):
-            return datetime.fromtimestamp(found, UTC)
-        read = datetime.fromisoformat(str(found))
-        return read if read.tzinfo else read.replace(tzinfo=UTC)
+        read = _moment(found)
+        if read < _EARLIEST:
+            raise ValueError
+        return read
     except (ValueError, OverflowError, OSError):
         raise WebhookUnreadable(
             f"event.time: {found!r} at {path} is neither seconds since 1970 nor RFC 3339"
         ) from None
+
+
+def _moment(found: object) -> datetime:
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return datetime.fromtimestamp(found, UTC)
+    read = datetime.fromisoformat(str(found))
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _account(body: Mapping[str, Any], mapping: SenderMapping) -> str | None:

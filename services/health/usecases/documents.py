@@ -73,10 +73,9 @@ class _PlainLoader(UniqueKeyLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse an alias; read everything else as usual."""
         if self.check_event(yaml.AliasEvent):
-            raise _Unread(
-                problem="write the values out; YAML aliases (*name) are not read",
-                problem_mark=self.peek_event().start_mark,  # type: ignore[no-untyped-call]
-            )
+            alias = self.peek_event()  # type: ignore[no-untyped-call]  # its stub has no types
+            problem = "write the values out; YAML aliases (*name) are not read"
+            raise _Unread(problem=problem, problem_mark=alias.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the signature is PyYAML's

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
+from shared.contracts.showing import read_as_shown
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import new_id
 
@@ -65,7 +66,7 @@ class Event:
             type=fact.event_type,
             subject=fact.account_id,
             time=time,
-            data=fact.model_dump(mode="json"),
+            data=read_as_shown(fact.model_dump_json().encode()),
             traceparent=traceparent,
             causationid=cause.id if cause else None,
             correlationid=(cause.correlationid or cause.id) if cause else event_id,

@@ -9,6 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+_BASE = "https://tenure.io/problems/"
+
+
+def type_of(code: str) -> str:
+    """Return the URI that names a kind of problem."""
+    return _BASE + code
+
 
 class Kind(enum.Enum):
     """How a refusal is said over HTTP."""

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Response
 
 from shared.kernel.errors import Kind, Refusal
 
+_NOT_OURS = 'If-Match is no ETag of ours; send it as it was read, in quotes, such as "3"'
 _ETAG = re.compile(r'"(\d{1,18})"')
 
 
@@ -56,4 +57,4 @@ IfMatch = Annotated[frozenset[int] | None, Depends(if_match)]
 def check_version(expected: frozenset[int] | None, version: int) -> None:
     """Raise `PreconditionFailed` unless a change may start from this version."""
     if expected is not None and version not in expected:
-        raise PreconditionFailed(current_etag=etag(version))
+        raise PreconditionFailed(None if expected else _NOT_OURS, current_etag=etag(version))

@@ -8,7 +8,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from shared.auth.principal import InvalidApiKey, MissingScope, Unauthenticated
-from shared.kernel.errors import Invalid, Kind, Refusal
+from shared.kernel.errors import Invalid, Kind, Refusal, type_of
 from shared.web import deps, idempotency, problems
 
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
@@ -54,7 +54,7 @@ def complete(app: FastAPI, document: dict[str, Any]) -> None:
     components.update(schemas["$defs"])
     for route in iter_route_contexts(app.routes):
         for method, operation in _operations(document, route):
-            _complete_operation(operation, method, asked=_asked_by(route))
+            _complete_operation(operation, method, route)
 
 
 def _operations(document: dict[str, Any], route: RouteContext) -> Iterator[tuple[str, Any]]:
@@ -64,12 +64,14 @@ def _operations(document: dict[str, Any], route: RouteContext) -> Iterator[tuple
             yield method, path[method.lower()]
 
 
-def _complete_operation(operation: dict[str, Any], method: str, *, asked: list[Any]) -> None:
+def _complete_operation(operation: dict[str, Any], method: str, route: RouteContext) -> None:
+    asked = _asked_by(route)
     uses_tx = deps.transaction in asked
     common: list[type[Refusal]] = []
     if operation.get("security"):
         common += [Unauthenticated, InvalidApiKey, MissingScope]
-    if operation.get("parameters") or operation.get("requestBody"):
+    is_strict = getattr(route.original_route, "is_strict", False)
+    if is_strict or operation.get("parameters") or operation.get("requestBody"):
         common.append(InvalidRequest)
     if uses_tx or operation.get("security"):
         common.append(Unavailable)
@@ -107,7 +109,7 @@ def _examples(response: dict[str, Any]) -> dict[str, Any]:
 
 def _example(refusal: type[Refusal]) -> dict[str, Any]:
     value = {
-        "type": problems.type_of(refusal.code()),
+        "type": type_of(refusal.code()),
         "title": refusal.title(),
         "status": refusal.kind.value,
         "detail": refusal.title(),

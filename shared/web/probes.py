@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.observability.logging import get_logger
-from shared.web.routing import TenureRoute
+from shared.web.routing import ForeignRoute
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, else what is missing, in words."""
@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 
 def probes(readiness: Mapping[str, Check]) -> APIRouter:
     """Return ``/livez``, ``/readyz`` (says what is missing) and ``/metrics``."""
-    router = APIRouter(include_in_schema=False, route_class=TenureRoute)
+    router = APIRouter(include_in_schema=False, route_class=ForeignRoute)
 
     @router.get("/livez")
     async def livez() -> dict[str, str]:

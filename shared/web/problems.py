@@ -1,7 +1,7 @@
 """Problem details (RFC 9457) for everything that is not a success. Never HTML."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from shared.db.errors import is_unavailable
-from shared.kernel.errors import Kind, Refusal
+from shared.kernel.errors import Kind, Refusal, type_of
+from shared.kernel.figures import counted
 from shared.observability.logging import get_logger
 
 MEDIA_TYPE = "application/problem+json"
-_BASE = "https://tenure.io/problems/"
 RETRY_SECONDS = 2
 _LONGEST_TEXT = 2_000
 _log = get_logger(__name__)
@@ -47,6 +47,8 @@ class FieldError(BaseModel):
     pointer: str = Field(examples=["/plan/name"], description="JSON pointer within the location")
     code: str = Field(examples=["missing"])
     message: str = Field(examples=["Add this field."])
+    line: int | None = Field(default=None, description="Only of a body that is a text of lines.")
+    column: int | None = Field(default=None, description="Counted from 1, as the line is.")
 
 
 class Problem(BaseModel):
@@ -54,7 +56,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=[_BASE + "not_found"])
+    type: str = Field(examples=[type_of("not_found")])
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
@@ -63,11 +65,6 @@ class Problem(BaseModel):
     message: str = Field(description="The same as `detail`.")
     request_id: str = Field(description="The same as the header X-Request-Id.")
     errors: list[FieldError] | None = Field(default=None, description="Only for invalid requests.")
-
-
-def type_of(code: str) -> str:
-    """Return the URI that names a kind of problem."""
-    return _BASE + code
 
 
 def install(app: FastAPI) -> None:
@@ -200,7 +197,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         status=422,
         code="invalid_request",
         detail="The request is not valid; see errors.",
-        extra={"errors": [_field_error(each).model_dump() for each in error.errors()]},
+        extra={"errors": [_told(each, error.body) for each in error.errors()]},
     )
 
 
@@ -212,18 +209,47 @@ _ADVICE = {
     "model_attributes_type": "Send a JSON object.",
     "model_type": "Send a JSON object.",
     "dict_type": "Send a JSON object.",
+    "timezone_aware": "Add the time zone: Z for UTC, or an offset such as +01:00.",
     "union_tag_invalid": "Choose one of the kinds listed in /docs.",
 }
 
 
-def _field_error(error: Mapping[str, Any]) -> FieldError:
+def _told(error: Mapping[str, Any], body: Any) -> dict[str, Any]:
+    return _field_error(error, body).model_dump(exclude_none=True)
+
+
+def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
     code, location = str(error["type"]), list(error["loc"])
     where = str(location[0]) if location else "body"
     if code == "json_invalid":
         message = f"Send valid JSON. {error['ctx']['error']}."
         return FieldError(location=where, pointer="", code=code, message=message)
-    message = _ADVICE.get(code) or f"{_plain(error['msg'])}."
-    return FieldError(location=where, pointer=_pointer(location[1:]), code=code, message=message)
+    message = _ADVICE.get(code) or _length(error) or f"{_plain(error['msg'])}."
+    parts = location[1:] if where != "body" else list(_written(location[1:], body, code))
+    return FieldError(location=where, pointer=_pointer(parts), code=code, message=message)
+
+
+def _written(location: Sequence[Any], body: Any, code: str) -> Iterator[Any]:
+    """Yield the parts of a location that are of the body; pydantic adds names of its own types."""
+    for place, part in enumerate(location):
+        is_last = place == len(location) - 1
+        if (isinstance(body, Mapping) and part in body) or (
+            isinstance(body, list) and isinstance(part, int) and part < len(body)
+        ):
+            body = body[part]
+        elif not (is_last and code == "missing"):
+            continue
+        yield part
+
+
+def _length(error: Mapping[str, Any]) -> str | None:
+    """Return how long a text may be; pydantic counts items where a validator stands in between."""
+    if not isinstance(error.get("input"), str) or error["type"] not in {"too_long", "too_short"}:
+        return None
+    bounds = error["ctx"]
+    if "max_length" in bounds:
+        return f"Write at most {counted(bounds['max_length'], 'character')}."
+    return f"Write at least {counted(bounds['min_length'], 'character')}."
 
 
 def _plain(said: str) -> str:

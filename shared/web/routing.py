@@ -1,4 +1,4 @@
-"""The route class of every service: body limit, and answers that are given twice."""
+"""The route class of every service: body limit, known parameters, answers that are given twice."""
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
@@ -10,7 +10,9 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
+from shared.contracts.showing import as_shown
 from shared.web import idempotency
+from shared.web.query import check_query, parameters_of
 
 _MEBIBYTE = 1024 * 1024
 
@@ -18,25 +20,46 @@ _MEBIBYTE = 1024 * 1024
 class TenureRoute(APIRoute):
     """A route that reads at most `largest_body` bytes and stores answers for idempotency.
 
-    FastAPI's own ``max_body_size`` answers in plain text; ours must be problem details.
+    FastAPI's own ``max_body_size`` answers in plain text; ours must be problem details. Query
+    parameters that it does not know are refused where `is_strict` (decision 23); numbers in its
+    answers are as people read them, unless the answer `is_verbatim`.
     """
 
     largest_body: ClassVar[int | None] = _MEBIBYTE
+    is_strict: ClassVar[bool] = True
+    is_verbatim: ClassVar[bool] = False
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler; it runs while the transaction of the request is still open."""
         handle = super().get_route_handler()
+        known = parameters_of(self.dependant)
 
         async def handle_once(request: Request) -> Response:
+            if self.is_strict and request.scope["query_string"]:
+                check_query(request.query_params, known)
             limited = _limited(request, self.largest_body)
             try:
                 response = await handle(limited)
             except idempotency.Replay as replay:
                 return replay.response
+            if not self.is_verbatim:
+                _round(response)
             await idempotency.finish(limited, response)
             return response
 
         return handle_once
+
+
+class ForeignRoute(TenureRoute):
+    """A route that is called by what we did not write, which may add parameters of its own."""
+
+    is_strict = False
+
+
+class VerbatimRoute(TenureRoute):
+    """A route that shows what others wrote, such as a document or an event: digit by digit."""
+
+    is_verbatim = True
 
 
 def api_router(
@@ -65,6 +88,16 @@ class _StrictRequest(Request):
             return msgspec.json.decode(await self.body())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
+
+
+def _round(response: Response) -> None:
+    """Show numbers as people read them, whatever the route computed."""
+    if response.media_type != "application/json":
+        return
+    body = as_shown(bytes(response.body))
+    if body is not response.body:
+        response.body = body
+        response.headers["Content-Length"] = str(len(body))
 
 
 def _limited(request: Request, largest: int | None) -> Request:

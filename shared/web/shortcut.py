@@ -27,6 +27,7 @@ class DirectRoute(TenureRoute):
     """
 
     largest_body = None
+    is_strict = False  # SDKs send parameters of their own, such as PostHog's ?ip=1&_=...&ver=...
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the endpoint as it is."""

@@ -1,16 +1,29 @@
 """The command line, assembled."""
 
 import sys
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import typer
+from typer._click import ClickException
 
 from tenure.cli.lazy import Lazy, LazyGroup
-from tenure.cli.output import err
+from tenure.cli.output import WrongUse, err, talking_to_a_machine, told
 
 
 class _Commands(LazyGroup):
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """Run the command; with --json how it was called wrongly is told in JSON as well."""
+        words = list(sys.argv[1:] if args is None else args)
+        if "--json" not in words:
+            return super().main(words, *more, **options)
+        with talking_to_a_machine():
+            try:
+                code = super().main(words, *more, **{**options, "standalone_mode": False})
+            except ClickException as misuse:
+                code = told(WrongUse(misuse.format_message()), misuse.exit_code)
+        sys.exit(code)
+
     lazy: ClassVar[Mapping[str, Lazy]] = {
         "up": Lazy(
             "tenure.cli.up",

@@ -14,25 +14,27 @@ from tenure.cli.output import explain, fail
 T = TypeVar("T")
 
 
-def run_in(url: str, schema: str, work: Callable[[Transaction], Awaitable[T]]) -> T:
-    """Run ``work`` in a transaction of a schema; what goes wrong becomes exit code 1."""
+def run_in(
+    url: str, schema: str, work: Callable[[Transaction], Awaitable[T]], *, code: int = 1
+) -> T:
+    """Run ``work`` in a transaction of a schema; exit with ``code`` and words if it goes wrong."""
     try:
         return asyncio.run(_inside(url, schema, work))
     except Refusal as refusal:
-        fail(explain(refusal))
+        fail(refusal, code)
     except Exception as error:
-        fail_for(error)
+        fail_for(error, code)
         raise
 
 
-def fail_for(error: Exception) -> None:
-    """Exit with 1 and words for an outage or a refusal of the database; return for the rest."""
+def fail_for(error: Exception, code: int = 1) -> None:
+    """Exit with words for an outage or a refusal of the database; return for the rest."""
     refusal = refusal_of(error)
     if refusal is not None:
         hint = "; run `tenure migrate`" if "does not exist" in refusal else ""
-        fail(f"the database refuses: {refusal}{hint}")
+        fail(f"the database refuses: {refusal}{hint}", code)
     if is_unavailable(error):
-        fail(f"the database does not answer: {explain(error)}")
+        fail(f"the database does not answer: {explain(error)}", code)
 
 
 async def _inside(url: str, schema: str, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -43,7 +43,7 @@ def evaluate_detector(
             else:
                 figures, text = runs.on_counts(Path(data), seeds, document, progress.update)
     except Refusal as refusal:
-        fail(refusal.detail)
+        fail(refusal)
     except (OSError, ValueError) as error:
         fail(str(error))
     if as_json:

@@ -46,7 +46,7 @@ def tail(
     try:
         asyncio.run(_show(bootstrap(broker), topics, account, (from_beginning, follow, as_json)))
     except Refusal as refusal:
-        fail(explain(refusal))
+        fail(refusal)
     except BROKER_ERRORS as error:
         fail(f"the broker does not answer: {explain(error)}")
 

@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from services.health.domain.score.difference import Cause, PointChange
+from services.health.domain.score.missing import how_to_provide
 from services.health.domain.score.score import Line, Score
+from services.health.domain.score.showing import shown_score
 from services.health.domain.score.wording import (
     change_sentence,
-    how_to_provide,
     label,
     losses_first,
     most_helpful,
@@ -52,6 +53,7 @@ _WIDE = 100
 _SMALL = 0.05
 """Points; changes below are told together."""
 
+_TABLE_DECIMALS = 2
 _MOMENT = "a date, a time (UTC unless it names a zone), yesterday, tuesday, 7d, 2w or last-change"
 
 
@@ -161,7 +163,7 @@ def _show(explained: Explanation) -> None:
         out.print(f"{score.p_loss:.0%} likely to be lost within {score.model.horizon_days} days")
     if explained.compared is not None:
         _show_changes(explained.compared)
-    out.print(_table(score))
+    out.print(_table(shown_score(score, _TABLE_DECIMALS)))
     _show_help(score)
 
 

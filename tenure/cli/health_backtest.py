@@ -1,7 +1,7 @@
 """tenure health backtest."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,9 +98,9 @@ def backtest(
                 history, chosen, plan, lambda part, what: tell(_READ + part * (1 - _READ), what)
             ).backtest
     except (TooLittleHistory, NoOutcomes) as refusal:
-        fail(refusal.detail, 1)
+        fail(refusal, 1)
     except Invalid as refusal:
-        fail(refusal.detail, 2)
+        fail(refusal, 2)
     _say(found, warnings, report, as_json=as_json)
 
 
@@ -183,7 +183,7 @@ def _history(
         return _from_database(outcomes, database, tell), []
     if outcomes == "recorded":
         raise PlanInvalid("--outcomes recorded is of the database: leave --usage out")
-    records = Records()
+    records = Records(datetime.now(UTC).date())
     records.add_outcomes(open_table(Path(outcomes)))
     table = open_table(usage)
     total = table.total or 0

@@ -71,6 +71,6 @@ async def _replay(work: Replay, address: str, *, restart: bool) -> Outcome:
                 restart=restart,
             )
     except UnreadableFile as error:
-        fail(error.detail, 2)
+        fail(error, 2)
     finally:
         await producer.stop()

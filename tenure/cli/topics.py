@@ -39,7 +39,7 @@ def apply(
     except BROKER_ERRORS as error:
         fail(f"the broker does not answer: {explain(error)}")
     except Refusal as refusal:
-        fail(explain(refusal))
+        fail(refusal)
     rows = [{"topic": name, "outcome": what} for name, what in outcome.items()]
     if as_json:
         print_json({"topics": rows})

@@ -44,11 +44,7 @@ def verify(
         day = since.date() if since else None
         return await verify_usage(tx, account_id=account or None, since=day, tell=_tell)
 
-    url = admin_url(database)
-    try:
-        done = run_in(url, "health", work)
-    except typer.Exit as failed:
-        raise typer.Exit(_IMPOSSIBLE) from failed
+    done = run_in(admin_url(database), "health", work, code=_IMPOSSIBLE)
     if as_json:
         print_json(_as_json(done))
     else:

@@ -1,6 +1,8 @@
 """Scores and bands, whatever is known of an account."""
 
 import math
+from collections.abc import Iterable
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.health.domain.score.difference import difference
 from services.health.domain.score.score import Band, Evidence, band_after, score_account
+from services.health.domain.score.showing import shown_difference, shown_score
 from tests.builders.any_evidence import any_evidence
 from tests.builders.health import NOW, default_profile
 
@@ -29,6 +32,26 @@ def test_points_add_up_to_the_score_and_changes_to_its_difference(
     assert changed == pytest.approx(new.value - old.value, abs=1e-9)
     assert 0 <= new.value <= 100
     assert 0 <= new.coverage <= 1
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(before=any_evidence, after=any_evidence)
+def test_what_is_shown_adds_up_digit_by_digit(before: Evidence, after: Evidence) -> None:
+    raw = [score_account(PROFILE, one, NOW) for one in (before, after)]
+    for decimals in (2, 4):
+        told = shown_score(raw[1], decimals)
+        assert in_decimals(line.points for line in told.lines) == in_decimals([told.value])
+    old, new = map(shown_score, raw)
+    found = shown_difference(difference(*raw), old, new)
+    assert in_decimals([old.value, *(change.points for change in found.changes)]) == in_decimals(
+        [new.value]
+    )
+    assert in_decimals([old.value, found.points]) == in_decimals([new.value])
+
+
+def in_decimals(values: Iterable[float]) -> Decimal:
+    """Add numbers as they are written."""
+    return sum((Decimal(repr(value)) for value in values), Decimal(0))
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

@@ -41,6 +41,7 @@ ROUTERS = (
     disagreements.router,
     signals.router,
     signal_types.router,
+    signal_webhooks.senders,
     signal_webhooks.router,
     profiles.router,
     metrics.router,

@@ -14,7 +14,9 @@ from services.health.storage import accounts, alarms, detector, monitoring
 from services.health.storage.alarms import InForce
 from services.health.usecases.monitoring import (
     GapEndsBeforeItBegins,
+    GapTooLong,
     GapUnknown,
+    SegmentUnknown,
     add_segment_gap,
     withdraw_segment_gap,
 )
@@ -137,7 +139,11 @@ async def list_known_gaps(_who: Reader, tx: Tx) -> list[SegmentGapView]:
     return [_gap(row) for row in await monitoring.list_gaps(tx)]
 
 
-@router.post("/known-gaps", status_code=201, responses=responses(GapEndsBeforeItBegins))
+@router.post(
+    "/known-gaps",
+    status_code=201,
+    responses=responses(SegmentUnknown, GapEndsBeforeItBegins, GapTooLong),
+)
 async def post_segment_gap(body: SegmentGap, who: Writer, tx: Tx) -> Decided:
     """Neither judge nor learn from some days of a segment; past days are judged again."""
     days = (body.from_day, body.until_day)

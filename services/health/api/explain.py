@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 
 from services.health.api.health import DimensionView
 from services.health.domain.score.difference import PointChange
+from services.health.domain.score.missing import how_to_provide
 from services.health.domain.score.moments import MomentInFuture, MomentUnclear
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.score import Band, Line, Score
 from services.health.domain.score.wording import (
     change_sentence,
-    how_to_provide,
     label,
     losses_first,
     most_helpful,
@@ -104,7 +104,8 @@ class MissingView(BaseModel):
     metric: str
     label: str
     weight: float
-    how_to_provide: str
+    how_to_provide: str = Field(description="What is missing, and who can supply it, in words.")
+    signals: list[str] = Field(description="Types of signals that would fill it; none: measured.")
 
 
 class HelpView(BaseModel):
@@ -255,6 +256,7 @@ def _missing(line: Line) -> MissingView:
         label=label(line.metric),
         weight=line.weight,
         how_to_provide=how_to_provide(line),
+        signals=list(line.accepts),
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from services.health.api.accounts import HealthView, health_view
 from services.health.domain.score.score import Score
+from services.health.domain.score.showing import shown_score
 from services.health.domain.score.wording import source
 from services.health.storage import days, scores
 from services.health.storage.scores import Scored, profile_label
@@ -88,7 +89,7 @@ async def get_health(account_id: str, _who: Reader, tx: Tx) -> HealthDetail:
         monitoring=[_monitoring(day) for _, day in sorted(judged.items())],
         p_loss_source=source(scored.score) if scored else None,
         base=scored.score.base if scored else None,
-        dimensions=DimensionView.of(scored.score) if scored else [],
+        dimensions=DimensionView.of(shown_score(scored.score)) if scored else [],
     )
 
 

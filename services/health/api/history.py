@@ -19,7 +19,7 @@ from services.health.usecases.charting import Span, chart
 from shared.auth.principal import Principal
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
-from shared.web.pagination import InvalidCursor, PageQuery, encode_cursor
+from shared.web.pagination import InvalidCursor, PageQuery
 from shared.web.routing import api_router
 
 router = api_router("/api/v1/accounts", tags=["accounts"])
@@ -134,6 +134,6 @@ async def get_history(
             )
             for turn in found.turns
         ],
-        next_cursor=encode_cursor({"at": shown[-1].begins_at}) if has_more else None,
+        next_cursor=paging.cursor_of({"at": shown[-1].begins_at}) if has_more else None,
         has_more=has_more,
     )

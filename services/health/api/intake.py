@@ -16,9 +16,9 @@ from shared.web.deps import Tx, authorize
 from shared.web.fields import Moment, Whole
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
-from shared.web.routing import api_router
+from shared.web.routing import VerbatimRoute, api_router
 
-router = api_router("/api/v1", tags=["intake"])
+router = api_router("/api/v1", tags=["intake"], route_class=VerbatimRoute)
 _MOST_EVENTS = 1_000
 _RowId = Annotated[Whole, Field(ge=1, lt=2**63)]
 

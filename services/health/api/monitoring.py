@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.health.api.shapes import Text
 from services.health.domain.detector.decisions import DecisionKind
 from services.health.domain.detector.monitoring import Monitoring, days_left, monitoring_of
 from services.health.domain.detector.record import Record
@@ -17,6 +18,7 @@ from services.health.usecases.accounts import AccountUnknown, known_account
 from services.health.usecases.monitoring import (
     DecisionUnknown,
     GapEndsBeforeItBegins,
+    GapTooLong,
     NotJudgedYet,
     NotSuspended,
     accept_new_normal,
@@ -36,7 +38,7 @@ router = api_router("/api/v1/accounts", tags=["monitoring"])
 Reader = Annotated[Principal, authorize("health:read")]
 Writer = Annotated[Principal, authorize("health:write")]
 AccountId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$")]
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, in a sentence.")]
+Reason = Annotated[Text, Field(min_length=1, max_length=500, description="Why, in a sentence.")]
 _WORDS = {
     Monitoring.WARMING_UP: "warming up: {days} more days until drops can be told",
     Monitoring.MONITORED: "monitored against its own normal",
@@ -156,7 +158,7 @@ async def post_resume(account_id: AccountId, _who: Writer, tx: Tx) -> Resumed:
 @router.post(
     "/{account_id}/monitoring/known-gaps",
     status_code=201,
-    responses=responses(AccountUnknown, GapEndsBeforeItBegins),
+    responses=responses(AccountUnknown, GapEndsBeforeItBegins, GapTooLong),
 )
 async def post_known_gap(account_id: AccountId, body: KnownGap, who: Writer, tx: Tx) -> Decided:
     """Say that some days, past or future, say nothing; past days are judged again at once."""

@@ -29,9 +29,9 @@ from shared.db.transaction import Row
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
-from shared.web.routing import api_router
+from shared.web.routing import VerbatimRoute, api_router
 
-router = api_router("/api/v1/profiles", tags=["profiles"])
+router = api_router("/api/v1/profiles", tags=["profiles"], route_class=VerbatimRoute)
 Reader = Annotated[Principal, authorize("health:read")]
 Writer = Annotated[Principal, authorize("health:write")]
 Name = Annotated[str, Path(max_length=60, examples=["default"])]
@@ -213,7 +213,7 @@ async def _text(request: Request) -> str:
     try:
         return (await request.body()).decode()
     except UnicodeDecodeError:
-        raise ProfileInvalid("the document is not UTF-8 text; save it as UTF-8") from None
+        raise ProfileInvalid("the document is not UTF-8 text; save it as UTF-8", path="") from None
 
 
 def _checked(profile: Profile, checksum: str, warnings: list[str]) -> CheckedView:

@@ -17,13 +17,15 @@ Reader = Annotated[Principal, authorize("health:read")]
 Writer = Annotated[Principal, authorize("health:write")]
 
 
-def _storable(text: str) -> str:
+def _in_words(text: str) -> str:
     if "\x00" in text:
         raise ValueError("text must not contain the NUL character")
+    if text and not text.strip():
+        raise ValueError("write words, not blanks alone")
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(_in_words)]
 
 
 class By(BaseModel):

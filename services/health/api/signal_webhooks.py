@@ -33,9 +33,10 @@ from shared.observability.metrics import SIGNAL_WEBHOOKS
 from shared.web.deps import Tx
 from shared.web.openapi import responses
 from shared.web.pagination import InvalidCursor, Page, PageQuery
-from shared.web.routing import api_router
+from shared.web.routing import ForeignRoute, api_router
 
 router = api_router("/api/v1", tags=["signal webhooks"])
+senders = api_router("/api/v1", tags=["signal webhooks"], route_class=ForeignRoute)
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 _EXTERNAL = r"^[\x21-\x7e]{1,200}$"
 System = Annotated[str, Path(pattern=_NAME, description="Such as stripe.")]
@@ -133,7 +134,7 @@ async def mapped_event(
     return found, read_webhook(found, _json(body), now)
 
 
-@router.post(
+@senders.post(
     "/signal-webhooks/{mapping}",
     responses=responses(MappingNotFound, WebhookNotSetUp, BadSignature, WebhookUnreadable),
 )

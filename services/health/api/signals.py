@@ -180,7 +180,10 @@ async def _record(
 ) -> RecordedSignal:
     at = body.observed_at or tx.now
     if at > tx.now:
-        raise SignalInFuture(f"observed_at {at.isoformat()} is after {tx.now.isoformat()}")
+        raise SignalInFuture(
+            f"observed_at {at.isoformat()} is after {tx.now.isoformat()}; send when it was "
+            "observed, or leave it out for now"
+        )
     reported = Reported(body.type, at, body.value)
     recorded = await record_signal(tx, account_id, reported, (who.source, body.external_id))
     return RecordedSignal(id=UUID(recorded) if recorded else None, recorded=recorded is not None)

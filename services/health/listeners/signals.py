@@ -7,7 +7,7 @@ does not fit becomes a rejection that its sender can read.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.health.storage import intake
@@ -29,6 +29,7 @@ from shared.observability.metrics import DEAD_LETTERS, EVENTS_HANDLED
 log = get_logger(__name__)
 
 PREFIX = "io.tenure.signal."
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_LIMIT = 30.0
 _LONGEST = 200
 _LONGEST_RAW = 32 * 1024
@@ -139,12 +140,13 @@ def read_event(event: Event, now: datetime) -> Reported:
 
 def _observed_at(event: Event) -> datetime:
     given = event.data.get("observed_at")
-    if given is None:
-        return event.time
     try:
-        return parse_time(given)
+        at = event.time if given is None else parse_time(given)
     except (MalformedEvent, OverflowError):
         raise InvalidSignal(f"data.observed_at: {given!r} is not RFC 3339 with an offset") from None
+    if at < _EARLIEST:
+        raise InvalidSignal(f"data.observed_at: {at.isoformat()} is before 1970; send a later time")
+    return at
 
 
 def _value(data: Mapping[str, Any]) -> float | str | None:

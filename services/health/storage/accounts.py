@@ -82,6 +82,16 @@ async def segments(tx: Transaction, account_ids: Sequence[str]) -> Mapping[str, 
     return {row["account_id"]: row["segment"] for row in rows}
 
 
+async def segments_in_use(tx: Transaction, named: Sequence[str]) -> frozenset[str]:
+    """Return those of these segments that some account is in."""
+    rows = await tx.fetch_all(
+        "SELECT named.segment FROM unnest(CAST(:named AS text[])) AS named (segment) "
+        "WHERE EXISTS (SELECT FROM accounts AS a WHERE a.segment = named.segment)",
+        named=list(named),
+    )
+    return frozenset(row["segment"] for row in rows)
+
+
 async def peer_groups(tx: Transaction) -> Sequence[PeerGroup]:
     """Return the peer groups that have usage."""
     rows = await tx.fetch_all(

@@ -1,18 +1,21 @@
 """The life of a profile version: checked, stored, put in force, taken out of force."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.metrics import Metric
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
+from services.health.domain.profile.reading import ProfileInvalid
 from services.health.domain.profile.selection import DEFAULT, segments_of
-from services.health.storage import backfills, metrics, profiles, rollouts, sums
+from services.health.settings import load_catalogue
+from services.health.storage import accounts, backfills, metrics, profiles, rollouts, sums
 from services.health.usecases.documents import Document, read_document
 from services.health.usecases.profiles import PROFILES
 from shared.contracts.health import ProfileActivated, ProfileRetired
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Conflict, NotFound
+from shared.kernel.figures import listed
 
 _AT_ONCE = 200
 _OBSERVED = frozenset({"usage_ratio", "active_users_ratio", "days_since_activity"})
@@ -48,12 +51,11 @@ async def check_document(tx: Transaction, text: str) -> tuple[Document, list[str
     newest = await profiles.newest(tx, document.profile.name)
     if newest is not None and document.profile.version <= newest["version"]:
         name, version = document.profile.name, newest["version"]
-        raise VersionTaken(
-            f"version: {name} has version {version} already; write {version + 1} or more",
-            path="version",
-            newest_version=version,
-        )
-    return document, await _warnings(tx, document.profile)
+        told = f"version: {name} has version {version} already; write {version + 1} or more"
+        written = ProfileInvalid(told).placed(document.places.find("version"))
+        raise VersionTaken(written.detail, **written.context, newest_version=version)
+    warnings = await _warnings(tx, document.profile)
+    return document, [_placed(document, path, words) for path, words in warnings.items()]
 
 
 async def add_version(tx: Transaction, text: str, by: str) -> tuple[Document, list[str]]:
@@ -167,23 +169,66 @@ def _new_metrics(profile: Profile, before: Profile) -> Sequence[str]:
     return [metric.name for metric in profile.metrics if not was_there(metric)]
 
 
-async def _warnings(tx: Transaction, profile: Profile) -> list[str]:
-    named = _named_events(profile)
-    seen = await metrics.seen_events(tx, sorted(set(named.values())))
-    unseen = [
-        f"{path}: the event {event!r} was never seen; check its spelling"
-        for path, event in named.items()
-        if event not in seen
-    ]
+def _placed(document: Document, path: str, words: str) -> str:
+    place = document.places.find(path)
+    return f"{place}: {path}: {words}" if place else f"{path}: {words}"
+
+
+async def _warnings(tx: Transaction, profile: Profile) -> Mapping[str, str]:
+    """Return what is odd but allowed, by path."""
+    events = _named_events(profile)
+    seen = await metrics.seen_events(tx, sorted(set(events.values())))
+    segments = profile.applies_to.segments
+    return {
+        **{
+            path: f"the event {event!r} was never seen; check its spelling"
+            for path, event in events.items()
+            if event not in seen
+        },
+        **_silent(profile),
+        **_uncatalogued(profile),
+        **_deserted(segments - await accounts.segments_in_use(tx, sorted(segments))),
+    }
+
+
+def _deserted(segments: Collection[str]) -> Mapping[str, str]:
+    named = listed([repr(segment) for segment in sorted(segments)]) if segments else ""
+    words = f"no account is in the segment {named} yet; check its spelling"
+    return {"applies_to.segments": words} if segments else {}
+
+
+def _silent(profile: Profile) -> Mapping[str, str]:
     given = _OBSERVED | {metric.name for metric in profile.metrics}
-    silent = [
-        f"dimensions.{dimension.name}.inputs.{one.name}: nothing gives this number; define a "
-        "metric of this name, or name signals"
+    return {
+        f"dimensions.{dimension.name}.inputs.{one.name}": (
+            "nothing gives this number; define a metric of this name, or name signals"
+        )
         for dimension in profile.dimensions
         for one in dimension.inputs
         if not one.signals and one.name not in given
-    ]
-    return unseen + silent
+    }
+
+
+def _uncatalogued(profile: Profile) -> Mapping[str, str]:
+    catalogue = load_catalogue()
+    words = "the signal {!r} is in no catalogue; check its spelling, or describe it in one"
+    return {
+        path: words.format(signal)
+        for path, signal in _named_signals(profile)
+        if catalogue.find(signal) is None
+    }
+
+
+def _named_signals(profile: Profile) -> Iterator[tuple[str, str]]:
+    for dimension in profile.dimensions:
+        for one in dimension.inputs:
+            for signal in one.signals:
+                yield f"dimensions.{dimension.name}.inputs.{one.name}.signals.{signal}", signal
+    for rule in profile.signal_rules:
+        path = f"signal_rules.{rule.reason}"
+        yield (path if rule.signal == rule.reason else f"{path}.signal"), rule.signal
+        for key, names in (("also", rule.also), ("closed_by", rule.closed_by)):
+            yield from ((f"{path}.{key}[{place}]", name) for place, name in enumerate(names))
 
 
 def _named_events(profile: Profile) -> Mapping[str, str]:

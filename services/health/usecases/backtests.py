@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -50,7 +51,7 @@ class Question(NamedTuple):
 async def ask(tx: Transaction, question: Question) -> UUID:
     """Queue a back-test. Raises `TooManyBacktests`, or `RowsInvalid` for outcomes given."""
     if question.outcomes is not None:
-        Records().add_outcomes(mapping_table(NAME, question.outcomes))
+        Records(tx.now.date()).add_outcomes(mapping_table(NAME, question.outcomes))
     if await backtests.count_waiting(tx) >= _MOST_WAITING:
         raise TooManyBacktests
     backtest_id = new_id()
@@ -108,6 +109,6 @@ async def cancel(tx: Transaction, backtest_id: UUID) -> None:
 
 def outcomes_of_csv(written: str) -> Sequence[Mapping[str, Any]]:
     """Return the rows of a CSV text. Raises `RowsInvalid` when there are none."""
-    table: Table = csv_table(NAME, written.splitlines())
+    table: Table = csv_table(NAME, StringIO(written, newline=""))
     rows = [dict(zip(table.columns, row, strict=False)) for row in table.rows]
     return rows or [dict.fromkeys(table.columns, "")]

@@ -14,6 +14,7 @@ from services.health.domain.score.difference import (
 from services.health.domain.score.loss_model import LossModel
 from services.health.domain.score.moments import parse_moment
 from services.health.domain.score.score import Context, Evidence, Score, score_account
+from services.health.domain.score.showing import shown_difference, shown_score
 from services.health.domain.score.wording import headline, moment_in_words
 from services.health.storage import fitted, scores, signals
 from services.health.storage.scores import Scored
@@ -64,8 +65,9 @@ async def explain(
 ) -> Explanation:
     """Explain an account's score at a moment, and the difference to an earlier one.
 
-    Moments are said as `parse_moment` reads them, in the account's time zone. Raises
-    `AccountUnknown`, `NotScoredYet`, `MomentUnclear` and `MomentInFuture`.
+    Moments are said as `parse_moment` reads them, in the account's time zone. What is returned is
+    rounded as it is shown, and adds up. Raises `AccountUnknown`, `NotScoredYet`, `MomentUnclear`
+    and `MomentInFuture`.
     """
     row = await known_account(tx, account_id)
     zone = zone_of(row["time_zone"])
@@ -75,8 +77,19 @@ async def explain(
         asked, before = await _before(tx, account_id, since, zone, scored)
         bridge = await _bridge(tx, account_id, before, scored, archive)
         found = difference(before.score, scored.score, bridge)
-        compared = Comparison(asked, before, found, headline(found, asked, zone))
-    return Explanation(account_id, row["time_zone"], scored, compared)
+        compared = _compared(asked, before, scored, found, zone)
+    return Explanation(account_id, row["time_zone"], _shown(scored), compared)
+
+
+def _compared(
+    asked: datetime, before: Scored, scored: Scored, found: Difference, zone: tzinfo
+) -> Comparison:
+    told = shown_difference(found, shown_score(before.score), shown_score(scored.score))
+    return Comparison(asked, _shown(before), told, headline(found, asked, zone))
+
+
+def _shown(scored: Scored) -> Scored:
+    return scored._replace(score=shown_score(scored.score))
 
 
 async def _scored(tx: Transaction, account_id: str, at: str | None, zone: tzinfo) -> Scored:

@@ -42,7 +42,7 @@ async def recorded_history(tx: Transaction, outcomes: Table | None) -> History:
 
     Raises `NoOutcomes` or `RowsInvalid`.
     """
-    given = Records()
+    given = Records(tx.now.date())
     if outcomes is not None:
         given.add_outcomes(outcomes)
     asked = given.history()

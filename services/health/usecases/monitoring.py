@@ -1,6 +1,6 @@
 """Decide about monitoring: a new normal, suspend and resume, known gaps."""
 
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from services.health.domain.detector.decisions import Decision, DecisionKind
@@ -9,6 +9,8 @@ from services.health.usecases.accounts import known_account
 from shared.db.transaction import Transaction
 from shared.kernel.errors import Conflict, Invalid, NotFound
 
+_LONGEST_GAP = timedelta(days=400)
+
 
 class NotJudgedYet(Conflict):
     """No day of this account is judged yet, so there is nothing to decide about."""
@@ -16,6 +18,14 @@ class NotJudgedYet(Conflict):
 
 class GapEndsBeforeItBegins(Invalid):
     """The last day of a gap is before its first."""
+
+
+class GapTooLong(Invalid):
+    """A known gap is at most 400 days; suspend monitoring for longer."""
+
+
+class SegmentUnknown(NotFound):
+    """No account is in this segment."""
 
 
 class NotSuspended(Conflict):
@@ -78,6 +88,10 @@ async def add_segment_gap(
     """Neither judge nor learn from some days of a segment, or of everybody."""
     gap = Decision(DecisionKind.KNOWN_GAP, days[0], days[1], reason)
     _check(gap)
+    if segment is not None and segment not in await accounts.segments_in_use(tx, [segment]):
+        raise SegmentUnknown(
+            f"no account is in the segment {segment!r}; GET /api/v1/accounts shows each one's"
+        )
     await accounts.mark_dirty(tx, gap.from_day, segment=segment)
     return await monitoring.add_gap(tx, segment, gap, by)
 
@@ -97,10 +111,15 @@ async def _decide(tx: Transaction, account_id: str, decision: Decision, by: str)
 
 
 def _check(decision: Decision) -> None:
-    if decision.until_day is not None and decision.until_day < decision.from_day:
+    if decision.until_day is None:
+        return
+    if decision.until_day < decision.from_day:
         raise GapEndsBeforeItBegins(
             f"until_day {decision.until_day} is before from_day {decision.from_day}; swap them"
         )
+    is_gap = decision.kind is DecisionKind.KNOWN_GAP
+    if is_gap and decision.until_day - decision.from_day >= _LONGEST_GAP:
+        raise GapTooLong
 
 
 async def _judged_through(tx: Transaction, account_id: str) -> date:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from services.health.domain.usage.counting import Cell
 from services.health.storage import raw, sums, usage, usage_days, usage_ids
+from services.health.usecases.accounts import known_account
 from services.health.usecases.summing import Totals
 from shared.db.transaction import Transaction
 
@@ -54,8 +55,11 @@ async def verify_usage(
 
     Everything is read as of one moment, while usage goes on being counted. Days whose raw events
     are not all kept any more are left out. ``tell`` is called with the number of events read.
+    Raises `AccountUnknown`: nothing of nobody would be equal.
     """
     await raw.see_one_moment(tx)
+    if account_id is not None:
+        await known_account(tx, account_id)
     done = Verification(max(since or date.min, await raw.complete_since(tx)))
     first = {pair: max(day, done.since) for pair, day in (await sums.since(tx)).items()}
     totals = Totals(first)

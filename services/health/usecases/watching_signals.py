@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from services.health.domain.profile.profile import Profile, SignalRule
 from services.health.domain.risk.reasons import (
@@ -15,10 +15,10 @@ from services.health.domain.risk.risk import Stage, Status
 from services.health.domain.score.score import Signal
 from services.health.domain.signal.catalogue import Catalogue, rules_in_force
 from services.health.settings import load_catalogue
-from services.health.storage import looks, risks, signals
+from services.health.storage import looks, risks, signals, usage
 from services.health.usecases.risks import Found, Judged, Known, settle_all
 from shared.db.transaction import Transaction
-from shared.kernel.days import day_begins
+from shared.kernel.days import day_begins, zone_of
 
 _USAGE_COUNTS = timedelta(days=60)
 _MOST_A_DAY = 20
@@ -60,8 +60,9 @@ async def watch_all(tx: Transaction, watches: Sequence[Watch]) -> None:
     Only accounts that something may change at are settled one by one.
     """
     ids = [watch.account_id for watch in watches]
+    zones = {each: zone_of(g.time_zone) for each, g in (await usage.groups(tx, ids)).items()}
     told = await signals.recent_of(tx, ids)
-    used = await _from_usage(tx, ids)
+    used = await _from_usage(tx, ids, zones)
     unsettled = await risks.with_unsettled(tx, ids)
     # Many accounts have few profiles: their rules are put together once.
     profiles = {id(watch.profile): watch.profile for watch in watches}
@@ -69,7 +70,8 @@ async def watch_all(tx: Transaction, watches: Sequence[Watch]) -> None:
     cases = []
     for watch in watches:
         known = (*told.get(watch.account_id, ()), *used.get(watch.account_id, ()))
-        cases.append(_case(watch, known, rules[id(watch.profile)], tx.now))
+        zone = zones.get(watch.account_id, UTC)
+        cases.append(_case(watch, known, rules[id(watch.profile)], tx.now, zone))
     chosen = {case.judged.account_id: case for case in cases if case.is_at_stake(unsettled)}
     for account_id, found in (await settle_all(tx, [c.judged for c in chosen.values()])).items():
         due = min(_changes(tx.now, found, chosen[account_id]), default=None)
@@ -78,10 +80,15 @@ async def watch_all(tx: Transaction, watches: Sequence[Watch]) -> None:
 
 
 def _case(
-    watch: Watch, known: Sequence[Signal], rules: Sequence[SignalRule], now: datetime
+    watch: Watch,
+    known: Sequence[Signal],
+    rules: Sequence[SignalRule],
+    now: datetime,
+    zone: tzinfo,
 ) -> _Case:
     findings = [
-        (signal_risk(watch.account_id, known, rule, now), signal_risk_rule(rule)) for rule in rules
+        (signal_risk(watch.account_id, known, rule, now, zone), signal_risk_rule(rule))
+        for rule in rules
     ]
     judged = Judged(watch.account_id, [*watch.along, *findings], watch.profile, watch.caused_at)
     return _Case(judged, _fading(known, rules))
@@ -105,17 +112,20 @@ def _next_step(rule: SignalRule, catalogue: Catalogue) -> str:
     return found.next_step if found else "Talk to the account's owner and agree a step."
 
 
-async def _from_usage(tx: Transaction, account_ids: Sequence[str]) -> Mapping[str, list[Signal]]:
+async def _from_usage(
+    tx: Transaction, account_ids: Sequence[str], zones: Mapping[str, tzinfo]
+) -> Mapping[str, list[Signal]]:
     """Return the signals that are usage events, such as pages that were viewed, by account.
 
-    Usage is counted by day: each counts as observed when its day began.
+    Usage is counted by the account's day: each counts as observed when that day began.
     """
     named = {name: one for one in load_catalogue().types.values() for name in one.from_usage}
     since = tx.now.date() - _USAGE_COUNTS
     rows = await signals.in_usage(tx, account_ids, list(named), since) if named else []
     found: dict[str, list[Signal]] = {}
     for row in rows:
-        signal = Signal(named[row["pattern"]].name, min(tx.now, day_begins(row["day"], UTC)))
+        began = day_begins(row["day"], zones.get(row["account_id"], UTC))
+        signal = Signal(named[row["pattern"]].name, min(tx.now, began))
         found.setdefault(row["account_id"], []).extend([signal] * min(row["n"], _MOST_A_DAY))
     return found
 

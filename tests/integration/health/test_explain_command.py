@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -52,7 +53,16 @@ async def test_it_says_what_changed_and_what_would_help(
     assert "Champion: now known (champion left)" in told.stdout
     assert "relationship/champion" in told.stdout
     assert "What would help most" in told.stdout
-    assert "Send a signal of type" in told.stdout
+    assert "No payment is known. Whoever runs billing can connect it." in told.stdout
+
+
+async def test_the_table_adds_up_as_it_is_read(scored: Database, database_url: str) -> None:
+    told = await explain(database_url, "acme")
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in told.stdout.splitlines()]
+    points = {row[0]: Decimal(row[1]) for row in rows if len(row) == 2 and "." in row[1]}
+    lines = sum(value for name, value in points.items() if "/" in name)
+    dimensions = sum(v for name, v in points.items() if "/" not in name and name != "score")
+    assert lines == dimensions == points["score"]
 
 
 async def test_json_adds_up(scored: Database, database_url: str) -> None:

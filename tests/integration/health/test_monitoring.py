@@ -337,4 +337,11 @@ async def test_what_cannot_be_decided_is_refused_with_advice(
     assert (wrong.status_code, wrong.json()["code"]) == (422, "gap_ends_before_it_begins")
     nobody = await api.get("/api/v1/accounts/nobody/monitoring")
     assert nobody.status_code == 404
-    assert (await api.post(f"{path}/suspend", json={"reason": ""})).status_code == 422
+    for blank in ("", "  "):
+        assert (await api.post(f"{path}/suspend", json={"reason": blank})).status_code == 422
+    for_ever = {**gap, "until_day": "9999-12-31"}
+    long = await api.post(f"{path}/known-gaps", json=for_ever)
+    assert (long.status_code, long.json()["code"]) == (422, "gap_too_long")
+    misspelt = {**gap, "until_day": "2026-03-05", "segment": "smbb"}
+    lost = await api.post("/api/v1/detector/known-gaps", json=misspelt)
+    assert (lost.status_code, lost.json()["code"]) == (404, "segment_unknown")

@@ -1,5 +1,6 @@
 """Profiles over HTTP: written, checked, activated, retired; and every wrong input."""
 
+import re
 from typing import Any
 
 import httpx
@@ -110,11 +111,11 @@ async def test_json_is_read_as_well_and_what_is_odd_is_said(open_client: OpenCli
     document["dimensions"]["usage"]["inputs"]["logins"] = {"curve": [[0, 0], [9, 1]]}
     answer = await client.post("/api/v1/profiles/validate", json=document)
     warnings = answer.json()["warnings"]
-    assert any(
-        w.startswith("metrics.exports.events[0]: the event 'reprot.exported' was never seen")
-        for w in warnings
-    )
-    assert any(w.startswith("dimensions.usage.inputs.logins: nothing gives") for w in warnings)
+    for words in (
+        "metrics.exports.events[0]: the event 'reprot.exported' was never seen",
+        "dimensions.usage.inputs.logins: nothing gives",
+    ):
+        assert any(re.match(r"line 1, column \d+: " + re.escape(words), w) for w in warnings)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +124,17 @@ async def test_json_is_read_as_well_and_what_is_odd_is_said(open_client: OpenCli
         ("", 422, "write a mapping that begins with name: and version:"),
         ("- a\n- b", 422, "write a mapping that begins with name: and version:"),
         ("name: [", 422, "line 1, column 8: this is not YAML"),
-        ("name: &a x\nversion: *a", 422, "write the values out; YAML aliases"),
+        ("name: &a x\nversion: *a", 422, "line 2, column 10: write the values out; YAML aliases"),
         ("name: a\nversion: !!python/name:os.system", 422, "line 2, column 10: this is not YAML"),
-        ("name: \x00", 422, "this is not YAML"),
-        ("1: 2", 422, "1: unknown; remove it or use one of"),
+        ("name: \x00", 422, "line 1, column 7: remove the character #x0000"),
+        ("1: 2", 422, "line 1, column 1: write names as text"),
         ("name: default", 422, "version: write a whole number of at least 1, not None"),
         (written(version=2_000_000_000), 422, "version: write at most 1000000000"),
         (written(version=1), 409, "version: default has version"),
         (written(applies_to={"segments": ["x"]}), 422, "applies_to: name segments"),
         (written("other"), 422, "applies_to: name segments"),
         (written(coverage_flour=1), 422, "coverage_flour: unknown; remove it or use one of"),
-        (written(coverage_floor=float("nan")), 422, "coverage_floor: write a number from 0 to 1"),
+        (written(coverage_floor=float("nan")), 422, "write a number that is finite"),
         (written(metrics={"Big Sum": {"kind": "count"}}), 422, "metrics.Big Sum: write a name"),
         (written(metrics={"m": {"kind": "median"}}), 422, "metrics.m.kind: write one of count"),
         (written(metrics={"m": {"kind": "sum", "events": ["a"]}}), 422, "metrics.m.property: name"),
@@ -154,7 +155,7 @@ async def test_json_is_read_as_well_and_what_is_odd_is_said(open_client: OpenCli
             "metrics.usage_ratio: choose another name",
         ),
         ("x" * 300_000, 422, "the document is longer than 64 KiB"),
-        ("a: " + "[" * 50_000, 422, "nest no more than 50 brackets"),
+        ("a: " + "[" * 50_000, 422, "nest no more than 50 lists or mappings"),
         ("a: [1, 2", 422, "line 1, column 9"),
     ],
 )
@@ -164,7 +165,10 @@ async def test_a_wrong_document_is_refused_with_its_path_and_what_to_write(
     client = await open_client("health", BOTH)
     for path in ("", "/validate"):
         answer = await post(client, text, path)
-        assert (answer.status_code, answer.json()["detail"][: len(detail)]) == (status, detail)
+        said = answer.json()["detail"]
+        if not detail.startswith("line "):
+            said = re.sub(r"^line \d+, column \d+: ", "", said)
+        assert (answer.status_code, said[: len(detail)]) == (status, detail)
         assert answer.headers["content-type"] == "application/problem+json"
 
 

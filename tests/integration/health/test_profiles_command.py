@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
@@ -59,6 +60,64 @@ async def test_what_cannot_be_done_is_said_and_exits_with_1(
         said = await run(*arguments, *where)
         assert said.exit_code == 1, arguments
         assert words in " ".join(said.stderr.split()), said.stderr
+
+
+async def test_with_json_a_mistake_is_an_object_with_its_place(
+    database_url: str, tmp_path: Path
+) -> None:
+    where, mine = ("--database", database_url), tmp_path / "mine.yml"
+    shown = await run("show", "default", *where)
+    mine.write_text(shown.stdout.replace("coverage_floor: 0.35", "coverage_floor: high"))
+    line = mine.read_text().splitlines().index("coverage_floor: high") + 1
+    said = await run("validate", str(mine), "--json", *where)
+    problem = json.loads(said.stdout)
+    assert (said.exit_code, said.stderr) == (1, "")
+    assert (problem["code"], problem["exit_code"]) == ("profile_invalid", 1)
+    assert problem["title"] == "The health profile cannot be used as written."
+    assert problem["detail"].startswith(f"line {line}, column 1: coverage_floor: write a number")
+    [error] = problem["errors"]
+    assert (error["pointer"], error["line"], error["column"]) == ("/coverage_floor", line, 1)
+    mine.write_text(shown.stdout)
+    taken = json.loads((await run("validate", str(mine), "--json", *where)).stdout)
+    assert (taken["code"], taken["errors"][0]["pointer"]) == ("version_taken", "/version")
+    assert mine.read_text().splitlines()[taken["line"] - 1].startswith("version: ")
+    misuse = await run("validate", "--json", "--frob", *where)
+    assert (misuse.exit_code, json.loads(misuse.stdout)["code"]) == (2, "wrong_use")
+
+
+async def test_what_is_odd_is_told_with_its_place(database_url: str, tmp_path: Path) -> None:
+    where, mine = ("--database", database_url), tmp_path / "mine.yml"
+    mine.write_text(
+        "name: ours\nversion: 1\nextends: default\napplies_to: {segments: [enterprize]}\n"
+        "metrics:\n  exports: {kind: count, events: [export.doen]}\n"
+        "signal_rules:\n  champion_left: {closed_by: [chamption_named]}\n"
+    )
+    said = await run("validate", str(mine), "--json", *where)
+    warnings = json.loads(said.stdout)["warnings"]
+    assert [one for one in warnings if one.startswith("line ")] == [
+        (
+            "line 6, column 35: metrics.exports.events[0]: the event 'export.doen' was never seen; "
+            "check its spelling"
+        ),
+        (
+            "line 8, column 31: signal_rules.champion_left.closed_by[0]: the signal "
+            "'chamption_named' is in no catalogue; check its spelling, or describe it in one"
+        ),
+        (
+            "line 4, column 14: applies_to.segments: no account is in the segment 'enterprize' "
+            "yet; check its spelling"
+        ),
+    ]
+
+
+async def test_a_list_for_a_program_is_cut_nowhere(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    said = await run("list", "--database", database_url)
+    assert "active version" in said.stdout
+    assert "newest version" in said.stdout
+    assert "…" not in said.stdout
 
 
 async def test_a_stored_version_is_back_tested_by_its_name(

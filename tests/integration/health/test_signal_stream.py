@@ -153,6 +153,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "invalid_signal",
         "data.observed_at",
     ),
+    (event("1", data={"observed_at": "1969-12-31T23:59:59Z"}), "invalid_signal", "before 1970"),
     (event("1", subject="a b"), "invalid_signal", "subject"),
     (event("x" * 300), "invalid_signal", "id"),
     (event("a\x00b"), "invalid_signal", "id"),

@@ -256,5 +256,9 @@ async def test_the_command_says_equal_different_or_impossible_by_its_exit_code(
     assert different.exit_code == 1
     (row,) = json.loads(different.stdout)["differences"]
     assert (row["kept"], row["raw"], row["account_id"]) == (7, 1, "acme")
+    nobody = await run("--database", database_url, "--account", "acmee")
+    assert (nobody.exit_code, json.loads(nobody.stdout)["code"]) == (2, "account_unknown")
     nowhere = await run("--database", "postgresql://nobody@127.0.0.1:9/nothing")
-    assert nowhere.exit_code == 2
+    problem = json.loads(nowhere.stdout)
+    assert (nowhere.exit_code, problem["exit_code"]) == (2, 2)
+    assert "the database does not answer" in problem["detail"]

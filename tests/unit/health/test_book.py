@@ -147,7 +147,10 @@ dimensions:
 @pytest.mark.parametrize("base", ["nobody", 7, None])
 def test_a_base_that_is_not_there_is_refused(base: object) -> None:
     text = yaml.safe_dump({"name": "ours", "version": 1, "extends": base})
-    with pytest.raises(ProfileInvalid, match=r"^extends: write the name of an active profile \(d"):
+    with pytest.raises(
+        ProfileInvalid,
+        match=r"^line 1, column \d+: extends: write the name of an active profile \(d",
+    ):
         read_document(text, {"default": default_document()})
 
 

@@ -1,4 +1,6 @@
 from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -214,8 +216,8 @@ def test_a_week_a_fifth_below_the_one_before_is_worth_watching(
 def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_risk() -> None:
     rule = rule_for("cancellation_intent")
     visits = [Signal("cancellation_page_visited", days_ago(day)) for day in (1, 3)]
-    assert signal_risk("acme", visits[:1], rule, NOW).stage is Stage.LINGERING
-    found = signal_risk("acme", visits, rule, NOW)
+    assert signal_risk("acme", visits[:1], rule, NOW, UTC).stage is Stage.LINGERING
+    found = signal_risk("acme", visits, rule, NOW, UTC)
     assert found.stage is Stage.PRESENT
     assert found.explanation == "Somebody looks at how to cancel (2 times in 7 days)."
     # A look at the bills counts too, and is not said to be one at the way out.
@@ -229,9 +231,9 @@ def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_ri
 def test_a_new_champion_closes_the_risk_of_the_one_who_left() -> None:
     rule = rule_for("champion_left")
     left, named = Signal("champion_left", days_ago(5)), Signal("champion_named", days_ago(1))
-    opened = decide(None, signal_risk("acme", [left], rule, NOW), NOW, signal_risk_rule(rule))
+    opened = decide(None, signal_risk("acme", [left], rule, NOW, UTC), NOW, signal_risk_rule(rule))
     assert isinstance(opened, Opened)
-    over = signal_risk("acme", [left, named], rule, NOW)
+    over = signal_risk("acme", [left, named], rule, NOW, UTC)
     assert isinstance(decide(opened.risk, over, NOW, signal_risk_rule(rule)), Recovered)
 
 
@@ -242,18 +244,25 @@ def test_a_payment_that_fails_again_after_recovery_counts_again() -> None:
         Signal("payment_recovered", days_ago(6)),
         Signal("payment_failed", days_ago(2)),
     ]
-    assert signal_risk("acme", story[:2], rule, NOW).stage is Stage.GONE
-    assert signal_risk("acme", story, rule, NOW).stage is Stage.PRESENT
+    assert signal_risk("acme", story[:2], rule, NOW, UTC).stage is Stage.GONE
+    assert signal_risk("acme", story, rule, NOW, UTC).stage is Stage.PRESENT
 
 
 def test_a_signal_without_an_end_fades_after_two_half_lives() -> None:
     rule = rule_for("funding_round")
-    assert signal_risk("acme", [Signal("funding_round", days_ago(179))], rule, NOW).stage is (
-        Stage.LINGERING
-    )
-    assert signal_risk("acme", [Signal("funding_round", days_ago(181))], rule, NOW).stage is (
-        Stage.GONE
-    )
+    known = [[Signal("funding_round", days_ago(age))] for age in (179, 181)]
+    stages = [signal_risk("acme", each, rule, NOW, UTC).stage for each in known]
+    assert stages == [Stage.LINGERING, Stage.GONE]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("UTC", "02"), ("Asia/Tokyo", "03"), ("America/Los_Angeles", "01")]
+)
+def test_a_signal_is_dated_by_the_day_of_its_account(zone: str, day: str) -> None:
+    hour = 5 if zone.startswith("America") else 20
+    left = Signal("champion_left", datetime(2026, 3, 2, hour, tzinfo=UTC))
+    found = signal_risk("acme", [left], rule_for("champion_left"), NOW, ZoneInfo(zone))
+    assert found.explanation == f"Our champion has left (on 2026-03-{day})."
 
 
 def test_a_low_score_needs_a_second_window_and_names_the_largest_losses() -> None:

@@ -1,5 +1,6 @@
 """What a CSM reads."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from services.health.domain.profile.profile import Tiers
 from services.health.domain.score.difference import Cause, Difference, PointChange, difference
 from services.health.domain.score.evidence import NO_NORMAL_YET
+from services.health.domain.score.missing import how_to_provide
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.reading import normal_range
 from services.health.domain.score.score import Evidence, Line, Observation, Signal, score_account
@@ -15,7 +17,6 @@ from services.health.domain.score.unit import Unit
 from services.health.domain.score.wording import (
     change_sentence,
     headline,
-    how_to_provide,
     most_helpful,
     sentence,
 )
@@ -120,11 +121,21 @@ def test_a_whole_number_that_is_normal_is_whole() -> None:
     assert normal_range(days, Unit.COUNT) == "at most 4"
 
 
-def test_a_missing_input_says_how_to_provide_it() -> None:
-    lines = {line.metric: line for line in score_account(PROFILE, evidence(), NOW).lines}
-    assert "csat_answered" in how_to_provide(lines["csat"])
-    assert "champion_left or champion_named" in how_to_provide(lines["champion"])
-    assert "usage events" in how_to_provide(lines["usage_ratio"])
+def test_what_is_missing_is_said_to_people() -> None:
+    lines = score_account(PROFILE, evidence(), NOW).lines
+    said = {line.metric: how_to_provide(line) for line in lines}
+    assert said["champion"].startswith("No champion was named at the customer. Whoever looks after")
+    assert "Whoever runs billing" in said["payments"]
+    assert "backend" in said["usage_ratio"]
+    for words in said.values():
+        assert not re.search(r"POST|/api|_|signal of type|Kafka", words), words
+
+
+def test_what_is_missing_of_an_input_of_your_own() -> None:
+    line = score_account(PROFILE, evidence(), NOW).lines[0]
+    told = replace(line, metric="mood", accepts=("asked_twice", "went_quiet"))
+    assert how_to_provide(told).startswith("Nothing of this was heard: asked twice or went quiet. ")
+    assert how_to_provide(replace(told, accepts=())).startswith("Mood is not measured yet: ")
 
 
 def changes(before: Evidence, after: Evidence, days: float = 0) -> dict[str, str]:

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from services.health.domain.signal.mapping import Condition, at_path, read_webhook
+from services.health.domain.signal.mapping import (
+    Condition,
+    WebhookUnreadable,
+    at_path,
+    read_webhook,
+)
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
 from services.health.domain.signal.signature import BadSignature, Scheme, SchemeKind, verify
 from services.health.settings import load_catalogue
@@ -51,6 +56,12 @@ def test_an_event_is_read_by_its_paths() -> None:
 def test_a_clock_that_runs_ahead_means_now() -> None:
     body = {**BODY, "meta": {"id": 17, "at": "2026-03-02T12:00:30Z"}}
     assert read_webhook(mapping(), body, NOW).at == NOW
+
+
+@pytest.mark.parametrize("at", [-1, "1969-12-31T23:59:59Z", 1e300, "soon", None, True])
+def test_a_time_that_is_none_is_refused(at: object) -> None:
+    with pytest.raises(WebhookUnreadable, match="neither seconds nor RFC 3339, since 1970"):
+        read_webhook(mapping(), {**BODY, "meta": {"id": 17, "at": at}}, NOW)
 
 
 @pytest.mark.parametrize(

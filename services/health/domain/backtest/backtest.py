@@ -60,7 +60,7 @@ def run_backtest(
     the figures are always of models that saw neither the test's time nor its accounts.
     """
     watched = watch(history, profile, plan, lambda part, what: tell(part * _REPLAYED, what))
-    _require_history(watched)
+    _require_history(history, watched)
     design = design_of(watched.panel)
     weights = expert_weights(profile)
     shares = np.array([weights[name] for name in design.inputs])
@@ -94,14 +94,23 @@ def design_of(panel: Panel) -> Design:
     )
 
 
-def _require_history(watched: Watched) -> None:
+def _require_history(history: History, watched: Watched) -> None:
     renewals, losses = watched.panel.count_renewals()
     if losses < _LEAST_TEST_LOSSES or renewals - losses < _LEAST_TEST_LOSSES:
         raise TooLittleHistory(
             f"{renewals} renewals with {losses} losses could be watched beforehand; a back-test "
-            f"needs {_LEAST_TEST_LOSSES} of each kind. Give more outcomes or more history, or a "
-            "shorter min_lead_days for contracts of a month"
+            f"needs {_LEAST_TEST_LOSSES} of each kind. {_what_to_give(history)}"
         )
+
+
+def _what_to_give(history: History) -> str:
+    due = [renewal.account for renewal in history.renewals]
+    if not np.isin(due, history.usage.account).any():
+        return (
+            "None of the accounts with outcomes has usage: write the same account_id in outcomes "
+            "and usage"
+        )
+    return "Give more outcomes or more history, or a shorter min_lead_days for contracts of a month"
 
 
 def _learn_early(design: Design, shares: Floats, plan: Plan) -> Early:

@@ -45,8 +45,9 @@ class _Names:
 
 @dataclass(slots=True)
 class Records:
-    """Collects tables; `history` gives what they add up to."""
+    """Collects tables; `history` gives what they add up to. What is after `today` is refused."""
 
+    today: date
     warnings: list[str] = field(default_factory=list)
     _accounts: _Names = field(default_factory=_Names)
     _events: _Names = field(default_factory=_Names)
@@ -62,7 +63,7 @@ class Records:
         if "day" not in places and "timestamp" not in places:
             raise tables.RowsInvalid(f"{table.name}: it needs a column day or timestamp")
         self._note_ignored(table, USAGE)
-        read = _UsageReader(places, self._accounts, self._events, self._users)
+        read = _UsageReader(places, self.today, self._accounts, self._events, self._users)
         mistakes = Mistakes(table.name)
         columns: list[tuple[int, int, int, float, int, int]] = []
         for number, row in enumerate(table.rows, start=1):
@@ -122,7 +123,8 @@ class Records:
             self.warnings.append(f"{table.name}: columns not used: {', '.join(ignored)}")
 
     def _signal(self, row: Mapping[str, Any]) -> tuple[int, KnownSignal]:
-        at = tables.moment("observed_at", row["observed_at"])
+        at = tables.moment("observed_at", row.get("observed_at"))
+        tables.past_day("observed_at", at, self.today)
         known_at = _known_at(row["known_at"]) if "known_at" in row else at
         value = tables.number("value", row["value"]) if "value" in row else None
         account = self._accounts.of(tables.text("account_id", row.get("account_id")))
@@ -131,7 +133,7 @@ class Records:
 
     def _add_renewal(self, row: Mapping[str, Any]) -> None:
         name = tables.text("account_id", row.get("account_id"))
-        due = tables.day("renewal_date", row.get("renewal_date"))
+        due = self._decided_day(row)
         account = self._accounts.of(name)
         if (account, due) in self._renewals:
             raise ValueError(f"{name} has an outcome on {due} already; keep one of them")
@@ -139,14 +141,27 @@ class Records:
         if "segment" in row:
             self._segments[account] = tables.text("segment", row["segment"])
 
+    def _decided_day(self, row: Mapping[str, Any]) -> date:
+        """Read when a renewal was due; one to come is decided only by a notice that was given."""
+        due = tables.day("renewal_date", row.get("renewal_date"))
+        if "notice_given_on" in row:
+            tables.past_day("notice_given_on", row["notice_given_on"], self.today)
+            return due
+        return tables.past_day("renewal_date", due, self.today)
+
 
 class _UsageReader:
     """Reads rows of usage; texts of days and times repeat, and are read once."""
 
     def __init__(
-        self, places: Mapping[str, int], accounts: _Names, events: _Names, users: _Names
+        self,
+        places: Mapping[str, int],
+        today: date,
+        accounts: _Names,
+        events: _Names,
+        users: _Names,
     ) -> None:
-        self._places = places
+        self._places, self._today = places, today
         self._accounts, self._events, self._users = accounts, events, users
         self._days: dict[Any, int] = {}
         self._known: dict[Any, int] = {}
@@ -171,7 +186,7 @@ class _UsageReader:
         value = row[self._places[column]]
         found = self._days.get(value)
         if found is None:
-            found = self._days[value] = tables.day(column, value).toordinal()
+            found = self._days[value] = tables.past_day(column, value, self._today).toordinal()
         return found
 
     def _moment(self, value: Any) -> int:

@@ -3,13 +3,15 @@
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from math import isfinite
 from typing import Any
 
 from shared.kernel.errors import Invalid
 
 _MOST_SHOWN = 10
+_SEPARATORS = ",;\t"
 _LONGEST = 200
 _YES = {"1": True, "true": True, "0": False, "false": False}
 
@@ -29,7 +31,11 @@ class Table:
 
     def places(self, needed: Sequence[str], optional: Sequence[str]) -> Mapping[str, int]:
         """Return where known columns are. Raises `RowsInvalid` for a needed one that is missing."""
-        there = {name.strip(): place for place, name in enumerate(self.columns)}
+        named = [name.strip() for name in self.columns]
+        there = {name: place for place, name in enumerate(named)}
+        doubled = [name for name in (*needed, *optional) if named.count(name) > 1]
+        if doubled:
+            raise RowsInvalid(f"{self.name}: the column {doubled[0]} is there twice; keep one")
         missing = [name for name in needed if name not in there]
         if missing:
             raise RowsInvalid(
@@ -44,10 +50,12 @@ class Table:
 
 
 def csv_table(name: str, lines: Iterable[str]) -> Table:
-    """Return the table of a CSV text, lazily."""
-    reader = csv.reader(lines)
+    """Return the table of a CSV text, lazily: with commas, or what else its header is full of."""
+    rest = iter(lines)
+    header = next(rest, "").removeprefix("\ufeff")
+    reader = csv.reader(chain([header], rest), delimiter=max(_SEPARATORS, key=header.count))
     columns = next(reader, [])
-    return Table(name, [column.lstrip("\ufeff") for column in columns], _filled(reader, columns))
+    return Table(name, columns, _filled(name, reader, len(columns)))
 
 
 def mapping_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -56,10 +64,23 @@ def mapping_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table(name, columns, ([row.get(key) for key in columns] for row in rows), len(rows))
 
 
-def _filled(reader: Iterator[Sequence[str]], columns: Sequence[str]) -> Iterator[Sequence[str]]:
-    for row in reader:
-        if row:
-            yield row if len(row) >= len(columns) else [*row, *[""] * (len(columns) - len(row))]
+def _filled(name: str, reader: Iterator[Sequence[str]], width: int) -> Iterator[Sequence[str]]:
+    """Yield rows as wide as the header. Raises `RowsInvalid` for one that is wider."""
+    number = 0
+    try:
+        for row in reader:
+            if row:
+                number += 1
+                if len(row) > width:
+                    raise RowsInvalid(
+                        f"{name}: row {number}: {len(row)} cells for {width} columns; put quotes "
+                        "around what holds a separator"
+                    )
+                yield [*row, *[""] * (width - len(row))]
+    except csv.Error as error:
+        raise RowsInvalid(
+            f"{name}: row {number + 1}: a quote may be open and never closed ({error})"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -68,19 +89,25 @@ class Mistakes:
 
     name: str
     count: int = 0
-    shown: list[str] = field(default_factory=list)
+    shown: list[tuple[int, str]] = field(default_factory=list)
 
     def note(self, row: int, error: ValueError) -> None:
         """Note what is wrong with a row, counted from 1 without the header."""
         self.count += 1
         if len(self.shown) < _MOST_SHOWN:
-            self.shown.append(f"row {row}: {error}")
+            self.shown.append((row, f"row {row}: {error}"))
 
     def refuse(self) -> None:
         """Raise `RowsInvalid` if there were any."""
         if self.count:
             more = f"; and {self.count - len(self.shown)} more" if self.count > _MOST_SHOWN else ""
-            raise RowsInvalid(f"{self.name}: {'; '.join(self.shown)}{more}", rows=self.count)
+            words = "; ".join(said for _, said in self.shown)
+            errors = [self._error(row, said) for row, said in self.shown]
+            raise RowsInvalid(f"{self.name}: {words}{more}", rows=self.count, errors=errors)
+
+    def _error(self, row: int, said: str) -> Mapping[str, str]:
+        where = {"location": "body", "pointer": f"/{self.name}/{row - 1}"}
+        return {**where, "code": RowsInvalid.code(), "message": said}
 
 
 def text(column: str, value: Any) -> str:
@@ -96,6 +123,14 @@ def text(column: str, value: Any) -> str:
 def day(column: str, value: Any) -> date:
     """Read a day: 2026-03-31, or a time, whose UTC day it is."""
     return moment(column, value).date()
+
+
+def past_day(column: str, value: Any, today: date) -> date:
+    """Read a day that has come: nobody knows more than a day ahead of UTC what happened."""
+    found = day(column, value)
+    if found > today + timedelta(days=1):
+        raise ValueError(f"{column}: {found} has not come yet; leave the row out, or correct it")
+    return found
 
 
 def moment(column: str, value: Any) -> datetime:

@@ -4,16 +4,53 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from shared.kernel.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line and a column of a text, both counted from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}"
 
 
 class ProfileInvalid(Invalid):
     """The health profile cannot be used as written."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, path=detail.partition(": ")[0])
+    def __init__(self, detail: str, *, path: str | None = None, place: Place | None = None) -> None:
+        """Name the mistake; its path is what stands before the first colon unless it is given."""
+        before, colon, _ = detail.partition(": ")
+        self.path = path if path is not None else before if colon else ""
+        self._said = detail
+        at = {"line": place.line, "column": place.column} if place else {}
+        error = {
+            "location": "body",
+            "pointer": pointer(self.path),
+            "code": self.code(),
+            "message": detail,
+        }
+        super().__init__(
+            f"{place}: {detail}" if place else detail,
+            path=self.path,
+            **at,
+            errors=[{**error, **at}],
+        )
+
+    def placed(self, place: Place | None) -> "ProfileInvalid":
+        """Return the same mistake with its place in the text."""
+        return ProfileInvalid(self._said, path=self.path, place=place)
+
+
+def pointer(path: str) -> str:
+    """Return a path as a JSON pointer: ``metrics.x.events[0]`` is ``/metrics/x/events/0``."""
+    parts = re.sub(r"\[(\d+)\]", r".\1", path).split(".") if path else []
+    return "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
@@ -110,13 +147,17 @@ class Section:
     def text(self, key: str, default: str | None = None) -> str:
         """Read a text that is not empty."""
         value = self.values.get(key, default)
-        if not isinstance(value, str) or not value.strip():
+        if not _is_text(value):
             raise ProfileInvalid(f"{self.at(key)}: write a text, not {value!r}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Read a list of texts; an absent one is empty."""
         value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list) or not all(_is_text(item) for item in value):
             raise ProfileInvalid(f"{self.at(key)}: write a list of names, not {value!r}")
         return tuple(value)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())

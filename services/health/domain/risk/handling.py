@@ -101,4 +101,7 @@ def _require_open(risk: Risk) -> None:
             merged_into=risk.merged_into,
         )
     if risk.status is not Status.OPEN:
-        raise RiskNotOpen(f"the risk is {risk.status.value}, not open", state=risk.status.value)
+        raise RiskNotOpen(
+            f"the risk is {risk.status.value}, not open; a comment can be added all the same",
+            state=risk.status.value,
+        )

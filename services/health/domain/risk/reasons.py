@@ -6,7 +6,7 @@ Each function turns figures into one Finding; `risk.decide` turns findings into 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from math import sqrt
 
 from services.health.domain.profile.profile import (
@@ -20,6 +20,7 @@ from services.health.domain.profile.profile import (
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
 from services.health.domain.score.wording import short_label, spoken
+from shared.kernel.days import local_day
 from shared.kernel.figures import counted
 
 HALF_LIVES_UNTIL_FADED = 2
@@ -114,9 +115,9 @@ def low_score(account_id: str, band: Band, score: Score, rule: LowScoreRule) -> 
 
 
 def signal_risk(
-    account_id: str, signals: Sequence[Signal], rule: SignalRule, now: datetime
+    account_id: str, signals: Sequence[Signal], rule: SignalRule, now: datetime, zone: tzinfo
 ) -> Finding:
-    """Judge the signals of a rule.
+    """Judge the signals of a rule. The day it names is that of the account's time zone.
 
     It is over when a closing signal is newer than the last one, or, for a signal that fades,
     after two half-lives (a quarter of its weight left).
@@ -127,7 +128,7 @@ def signal_risk(
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
     if not times or _has_faded(max(times), rule, now):
         stage = Stage.GONE
-    seen = _how_often(kinds, rule) if rule.count > 1 else _when(times)
+    seen = _how_often(kinds, rule) if rule.count > 1 else _when(times, zone)
     return Finding(
         account_id=account_id,
         reason=rule.reason,
@@ -192,5 +193,5 @@ def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:
     return ends is not None and now > ends
 
 
-def _when(times: Sequence[datetime]) -> str:
-    return f"on {max(times):%Y-%m-%d}" if times else "no longer"
+def _when(times: Sequence[datetime], zone: tzinfo) -> str:
+    return f"on {local_day(max(times), zone)}" if times else "no longer"

@@ -26,7 +26,6 @@ _LABELS = {
     "payments": "Payments",
 }
 _RATIOS = {"usage_ratio", "active_users_ratio"}
-_OF_USAGE = {"usage_ratio", "active_users_ratio", "days_since_activity"}
 _OF_NORMAL = " of its own normal"
 _NAMED_IN_A_HEADLINE = 3
 _WORTH_NAMING = 0.5
@@ -57,18 +56,6 @@ def reason(line: Line) -> str:
     ranked = _rank(line.peers) if line.peers else ""
     parts = [_value(line), _baseline(line), ranked, _age(line.age_days, line.freshness)]
     return f"{label(line.metric)}: {', '.join(part for part in parts if part)}"
-
-
-def how_to_provide(line: Line) -> str:
-    """Say how a missing input is filled."""
-    if line.accepts:
-        return (
-            f"Send a signal of type {_listed(line.accepts)}: "
-            "POST /api/v1/accounts/{account_id}/signals."
-        )
-    if line.metric in _OF_USAGE:
-        return "Send usage events (POST /v1/batch or Kafka); it is known once a full day is over."
-    return "It is measured once the facts that its metric is defined by arrive."
 
 
 def change_sentence(change: PointChange) -> str:
@@ -231,10 +218,6 @@ def _signed(points: float) -> str:
 def spoken(name: str) -> str:
     """Return a name of ours as people say it."""
     return name.replace("_", " ")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def moment_in_words(moment: datetime, zone: tzinfo) -> str:

@@ -9,6 +9,7 @@ from services.health.domain.signal.signature import Scheme
 from shared.kernel.errors import Kind, Refusal
 from shared.kernel.ids import is_account_id
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 200
 _ABSENT = object()
 
@@ -159,14 +160,23 @@ def _identifier(found: object) -> str | None:
 def _time(body: Mapping[str, Any], path: str) -> datetime:
     found = at_path(body, path)
     try:
-        if isinstance(found, int | float) and not isinstance(found, bool):
-            return datetime.fromtimestamp(found, UTC)
-        read = datetime.fromisoformat(str(found))
-        return read if read.tzinfo else read.replace(tzinfo=UTC)
+        return _moment(found)
     except (ValueError, OverflowError, OSError):
         raise WebhookUnreadable(
-            f"event.time: {found!r} at {path} is neither seconds since 1970 nor RFC 3339"
+            f"event.time: {found!r} at {path} is neither seconds nor RFC 3339, since 1970"
         ) from None
+
+
+def _moment(found: object) -> datetime:
+    """Read seconds or RFC 3339 since 1970. Raises ValueError, OverflowError and OSError."""
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        read = datetime.fromtimestamp(found, UTC)
+    else:
+        read = datetime.fromisoformat(str(found))
+        read = read if read.tzinfo else read.replace(tzinfo=UTC)
+    if read < _EARLIEST:
+        raise ValueError(read)
+    return read
 
 
 def _account(body: Mapping[str, Any], mapping: SenderMapping) -> str | None:

@@ -30,7 +30,10 @@ def _router(gate: asyncio.Event | None = None, reached: asyncio.Event | None = N
     router = api_router("/api/v1/notes")
 
     @router.post("", status_code=201)
-    async def create(note: Note, tx: Tx, response: Response) -> dict[str, str]:
+    async def create(
+        note: Note, tx: Tx, response: Response, *, dry_run: bool = False
+    ) -> dict[str, str]:
+        assert not dry_run
         if gate is not None and reached is not None:
             reached.set()
             await gate.wait()

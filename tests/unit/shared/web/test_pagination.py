@@ -26,7 +26,8 @@ def _router() -> APIRouter:
     router = api_router("/api/v1/accounts")
 
     @router.get("")
-    async def accounts(paging: PageQuery) -> Page[str]:
+    async def accounts(paging: PageQuery, segment: str = "") -> Page[str]:
+        assert segment in {"", "smb", "enterprise"}
         after = paging.after(score=int, account_id=str)
         left = [row for row in ROWS if after is None or row > tuple(after.values())]
         return paging.page(
@@ -75,7 +76,27 @@ def test_a_cursor_keeps_its_types() -> None:
     )
 
 
+def test_a_cursor_belongs_to_its_list() -> None:
+    cursor = encode_cursor({"n": 1}, "accounts")
+    assert decode_cursor(cursor, {"n": int}, "accounts") == {"n": 1}
+    with pytest.raises(InvalidCursor):
+        decode_cursor(cursor, {"n": int}, "risks")
+
+
+async def test_a_cursor_does_not_go_on_with_other_filters(client_of: ClientMaker) -> None:
+    client = client_of(_router())
+    first = await client.get("/api/v1/accounts", params={"limit": 2, "segment": "smb"})
+    cursor = first.json()["next_cursor"]
+    same = {"limit": 3, "segment": "smb", "cursor": cursor}
+    assert (await client.get("/api/v1/accounts", params=same)).status_code == 200
+    for other in ({"cursor": cursor}, {"cursor": cursor, "segment": "enterprise"}):
+        answer = await client.get("/api/v1/accounts", params=other)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
 def _cursor(value: object) -> str:
+    if isinstance(value, dict):
+        value = {"~": "", **value}
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import APIRouter, HTTPException
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.kernel.errors import Conflict, Kind, Refusal
 from shared.web.routing import api_router
@@ -24,6 +24,9 @@ class Plan(BaseModel):
     password: str = ""
     seats: dict[str, int] = {}
     note: Annotated[str, AfterValidator(_refuse)] = ""
+    until: AwareDatetime | None = None
+    price: Annotated[float, Field(strict=True)] | Annotated[str, AfterValidator(_refuse)] = 0.0
+    words: Annotated[Annotated[str, AfterValidator(str)], Field(max_length=3)] = ""
 
 
 class PlanArchived(Conflict):
@@ -222,6 +225,26 @@ async def test_advice_is_in_nobodys_programming_language(
     answer = await client_of(_router()).post("/api/v1/plans", json=body)
 
     assert [error["message"] for error in answer.json()["errors"]] == [message]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "words"),
+    [
+        ({"name": "a", "until": "2026-03-02T12:00:00"}, "/until", "Add the time zone: Z for UTC"),
+        ({"name": "a", "price": True}, "/price", "Input should be a valid number."),
+        ({"name": "a", "words": "long"}, "/words", "Write at most 3 characters."),
+        ({"name": "a", "seats": {"x": "many"}}, "/seats/x", "Input should be a valid integer"),
+    ],
+)
+async def test_what_is_wrong_is_pointed_at_in_what_was_sent(
+    client_of: ClientMaker, body: dict[str, object], pointer: str, words: str
+) -> None:
+    """Not in the types that the sender cannot see."""
+    answer = await client_of(_router()).post("/api/v1/plans", json=body)
+
+    errors = answer.json()["errors"]
+    assert {error["pointer"] for error in errors} == {pointer}
+    assert errors[0]["message"].startswith(words)
 
 
 async def test_a_path_parameter_is_pointed_at(client_of: ClientMaker) -> None:

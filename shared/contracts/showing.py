@@ -7,7 +7,8 @@ import msgspec
 
 from shared.kernel.figures import DECIMALS, shown
 
-_LONG_FRACTION = re.compile(rb"\.\d{%d}" % (DECIMALS + 1))
+# Not the fraction of a second: every page is full of those, and a zone follows them.
+_LONG_FRACTION = re.compile(rb"\.\d{%d,}(?![\dZ+-])" % (DECIMALS + 1))
 
 
 def read_shown(written: str) -> float:

@@ -222,7 +222,7 @@ def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_ri
     assert found.explanation == "Somebody looks at how to cancel (2 times in 7 days)."
     # A look at the bills counts too, and is not said to be one at the way out.
     mixed = [visits[0], Signal("billing_page_visited", days_ago(2))]
-    assert signal_risk("acme", mixed, rule, NOW).explanation == (
+    assert signal_risk("acme", mixed, rule, NOW, UTC).explanation == (
         "Somebody looks at how to cancel (2 times in 7 days: billing page visited 1 time, "
         "cancellation page visited 1 time)."
     )

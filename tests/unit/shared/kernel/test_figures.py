@@ -41,7 +41,7 @@ def test_what_is_shown_stays_as_it_is_and_is_near(value: float) -> None:
 def test_a_document_keeps_everything_but_long_fractions() -> None:
     document = {"p": 0.44999999999999996, "text": "v1.123456789", "n": 12345678901234567890, "z": 1}
     assert json.loads(as_shown(json.dumps(document).encode())) == {**document, "p": 0.45}
-    short = b'{"b": 1.5, "a": [2.25]}'
+    short = b'{"b": 1.5, "a": [2.25], "at": "2026-11-27T01:02:03.123456Z"}'
     assert as_shown(short) is short
 
 

@@ -107,6 +107,7 @@ def _as_json(explained: Explanation) -> dict[str, Any]:
         "account_id": explained.account_id,
         "score": score.value,
         "band": scored.band.value,
+        "band_in_words": explained.band_in_words,
         "coverage": score.coverage,
         "profile": profile_label(score),
         "scored_at": scored.at,
@@ -159,6 +160,8 @@ def _show(explained: Explanation) -> None:
         f"{spoken(scored.band.value)}, from {score.coverage:.0%} of the picture, by "
         f"{profile_label(score)} ({source(score)}), {_local(scored.at, explained.time_zone)}"
     )
+    if explained.band_in_words:
+        out.print(explained.band_in_words)
     if score.p_loss is not None and score.model is not None:
         out.print(f"{score.p_loss:.0%} likely to be lost within {score.model.horizon_days} days")
     if explained.compared is not None:

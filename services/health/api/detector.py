@@ -28,6 +28,7 @@ from shared.web.routing import api_router
 
 router = api_router("/api/v1/detector", tags=["monitoring"])
 _SEEN_DAYS = 90
+_TELLING_DAYS = 28
 _SHOWN_ALARMS = 100
 
 
@@ -55,7 +56,9 @@ class SeenView(BaseModel):
     days: float
     alarms: int
     by_reason: dict[str, int]
-    alarms_per_100_accounts_a_month: float | None
+    alarms_per_100_accounts_a_month: float | None = Field(
+        description="null before four weeks were seen: a few days say nothing about a month."
+    )
 
 
 class DetectorView(BaseModel):
@@ -163,11 +166,12 @@ def _gap(row: Row) -> SegmentGapView:
 def _seen(by_reason: Mapping[str, int], days: float, monitored: int) -> SeenView:
     total = sum(by_reason.values())
     months = days / (365.25 / 12)
+    is_telling = monitored > 0 and days >= _TELLING_DAYS
     return SeenView(
         days=days,
         alarms=total,
         by_reason=dict(by_reason),
-        alarms_per_100_accounts_a_month=100 * total / (monitored * months) if monitored else None,
+        alarms_per_100_accounts_a_month=100 * total / (monitored * months) if is_telling else None,
     )
 
 

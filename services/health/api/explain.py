@@ -187,6 +187,9 @@ class ExplanationView(BaseModel):
     account_id: str
     score: float
     band: Band
+    band_in_words: str = Field(
+        default="", description="What the band means in points, or why another one is kept."
+    )
     coverage: float
     profile: str
     scored_at: datetime
@@ -232,6 +235,7 @@ def explanation_view(explained: Explanation) -> ExplanationView:
         account_id=explained.account_id,
         score=score.value,
         band=scored.band,
+        band_in_words=explained.band_in_words,
         coverage=score.coverage,
         profile=profile_label(score),
         scored_at=scored.at,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from services.health.domain.profile.profile import Profile
+from services.health.domain.score.band_words import band_in_words
 from services.health.domain.score.difference import (
     Difference,
     difference,
@@ -52,11 +53,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A score, and what it is compared with."""
+    """A score, and what it is compared with.
+
+    ``band_in_words`` is empty where the profile that gave the band is no longer at hand.
+    """
 
     account_id: str
     time_zone: str
     scored: Scored
+    band_in_words: str
     compared: Comparison | None
 
 
@@ -78,7 +83,16 @@ async def explain(
         bridge = await _bridge(tx, account_id, before, scored, archive)
         found = difference(before.score, scored.score, bridge)
         compared = _compared(asked, before, scored, found, zone)
-    return Explanation(account_id, row["time_zone"], _shown(scored), compared)
+    said = await _band_in_words(tx, scored, archive)
+    return Explanation(account_id, row["time_zone"], _shown(scored), said, compared)
+
+
+async def _band_in_words(tx: Transaction, scored: Scored, archive: Archive) -> str:
+    score = scored.score
+    profile = await archive.profile(tx, score.profile_name, score.profile_version)
+    if profile is None:
+        return ""
+    return band_in_words(scored.band, score.value, score.coverage, profile)
 
 
 def _compared(

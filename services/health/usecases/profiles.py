@@ -52,9 +52,9 @@ class Profiles:
 
     async def version(self, tx: Transaction, name: str, version: int | None) -> Profile | None:
         """Return a version of a profile, in force or not; without a number the one in force."""
-        book = await self.current(tx)
-        if version is None:
-            return book.get(name)
+        in_force = (await self.current(tx)).get(name)
+        if version is None or (in_force is not None and in_force.version == version):
+            return in_force
         row = await profiles.get(tx, name, version)
         return parse_profile(row["document"]) if row else None
 

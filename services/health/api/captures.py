@@ -13,8 +13,9 @@ from fastapi import Request, Response
 from services.health.api.body import read_body
 from services.health.api.ingest import serve
 from services.health.api.reception import InvalidJson, reception_of, writer
-from services.health.api.sorting import UNREADABLE, decode_batch, decode_events, receive
+from services.health.api.sorting import decode_batch, decode_events, receive
 from services.health.domain.usage.posthog import read_capture
+from services.health.usecases.reading import UNREADABLE
 from shared.auth.keys import SECRET_MARK, masked
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute

@@ -1,38 +1,32 @@
 """Reading usage records: JSON texts become columns of events, rejections and dead letters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import msgspec
-
 from services.health.domain.usage.arrivals import Arrivals, Came, amounts_of, keys_of
 from services.health.domain.usage.counting import Wanted
 from services.health.domain.usage.event import (
+    BACKFILL_AFTER,
     InvalidEvent,
     Reception,
     UsageEvent,
     is_too_old,
     oldest_at,
-    read_cloudevent,
 )
-from services.health.listeners.usage_exceptions import (
-    UNREADABLE,
-    as_text,
-    from_binary,
-    is_binary,
-    rejection_of,
-)
+from services.health.listeners.usage_exceptions import as_text, is_binary, texts_of
 from services.health.listeners.usage_wire import (
     Columns,
     Wire,
     amounts,
     columns_of,
     decode,
-    is_simple,
+    may_be_odd,
 )
 from services.health.storage.intake import Rejection
+from services.health.usecases.cloudevents import read_cloudevent
+from services.health.usecases.reading import UNREADABLE, read_event, rejection_of
 from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id
@@ -89,13 +83,16 @@ class RecordReader:
         self._take(run, into)
 
     def _decode(self, record: Record, came: Came) -> _Plain | None:
+        value = record.value or b""
         if record.headers and is_binary(record):
             return None
         try:
-            wires = decode(record.value or b"", with_properties=bool(self.wanted))
+            wires = decode(value, with_properties=bool(self.wanted))
         except UNREADABLE:
             return None
-        return _Plain(record, came, wires) if wires else None
+        if not wires or may_be_odd(value, len(wires)):
+            return None
+        return _Plain(record, came, wires)
 
     def _take(self, run: Sequence[_Plain], into: Read) -> None:
         """Take records all together, if every one of their events is as it should be."""
@@ -119,9 +116,7 @@ class RecordReader:
         return (
             oldest_at(max(received)) <= min(columns.times)
             and max(columns.times) <= min(received)
-            and (
-                all(is_simple(plain.record.value or b"") for plain in run) or columns.are_printable
-            )
+            and columns.are_storable([plain.record.value or b"" for plain in run])
             and self._can_be_accounts(set(columns.accounts))
         )
 
@@ -136,31 +131,26 @@ class RecordReader:
         return True
 
     def _read_slowly(self, record: Record, came: Came, into: Read) -> None:
-        if is_binary(record):
-            self._slowly([from_binary(record)], came, into)
-            return
+        """Read events one by one as HTTP does, turning refusals into rejections."""
         try:
-            body = msgspec.json.decode(record.value or b"")
+            texts = texts_of(record)
         except UNREADABLE as error:
             why = GiveUp("malformed_event", f"the value is not JSON: {error}")
             into.poison.append((record, why))
             return
-        self._slowly(body if isinstance(body, list) else [body], came, into)
-
-    def _slowly(self, events: Iterable[object], came: Came, into: Read) -> None:
-        """Read events one by one as the domain does, turning refusals into rejections."""
-        for event in events:
+        reception = Reception("", came.received_at)
+        for text in texts:
             try:
-                found = read_cloudevent(event, Reception("", came.received_at))
+                event = read_event(text, reception, read_cloudevent)
             except InvalidEvent as error:
-                into.rejections.append(rejection_of(event, error, came.received_at))
-                continue
-            if isinstance(event, dict) and event.get("backfill") is True:
-                into.arrivals.past.add(len(into.arrivals))
-            self._add(found, came, into)
+                into.rejections.append(rejection_of(text, error, reception))
+            else:
+                self._add(event, came, into)
 
     def _add(self, event: UsageEvent, came: Came, into: Read) -> None:
         to, wanted = into.arrivals, self.wanted.get(event.name, ())
+        if event.is_backfill:
+            to.past.add(len(to))
         to.amounts += amounts_of(event.properties, wanted, len(to))
         to.keys += keys_of(event.source, [event.id])
         to.accounts.extend([str(event.account_id)])
@@ -173,8 +163,7 @@ class RecordReader:
 
 def _quickly(run: Sequence[_Plain], columns: Columns, into: Read) -> None:
     to = into.arrivals
-    if any(columns.past):
-        to.past.update(at for at, is_past in enumerate(columns.past, len(to)) if is_past)
+    to.past.update(_past(run, columns, len(to)))
     to.keys += columns.keys()
     to.accounts.extend(columns.accounts)
     to.names.extend(columns.names)
@@ -183,6 +172,18 @@ def _quickly(run: Sequence[_Plain], columns: Columns, into: Read) -> None:
     for plain in run:
         to.came += [plain.came] * len(plain.wires)
         into.values.append(plain.record.value or b"")
+
+
+def _past(run: Sequence[_Plain], columns: Columns, first: int) -> Iterator[int]:
+    """Give the places of history: what says so, and what is old enough."""
+    newest = max(plain.came.received_at for plain in run)
+    if not any(columns.past) and newest - min(columns.times) <= BACKFILL_AFTER:
+        return
+    received = [plain.came.received_at for plain in run for _ in plain.wires]
+    events = zip(columns.past, columns.times, received, strict=True)
+    for place, (is_past, time, came_at) in enumerate(events, first):
+        if is_past or came_at - time > BACKFILL_AFTER:
+            yield place
 
 
 def _received_at(record: Record, now: datetime) -> datetime:

@@ -1,8 +1,6 @@
 """Sorting what a request holds: what counts, what is refused, and how that is answered."""
 
-import json
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +12,15 @@ from services.health.api.reception import InvalidEvents, InvalidJson, is_strict,
 from services.health.domain.usage.event import InvalidEvent, Reception
 from services.health.domain.usage.segment import read_message
 from services.health.usecases.intake import Intake, take_in
-from services.health.usecases.reading import UNREADABLE, Read, read_event, rejection_of
+from services.health.usecases.reading import (
+    UNREADABLE,
+    Read,
+    as_sent,
+    loosely,
+    read_event,
+    rejection_of,
+    split,
+)
 from shared.observability.metrics import INGEST_EVENTS
 
 MOST_EVENTS = 10_000
@@ -95,13 +101,9 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
 def decode_events(raw: bytes) -> list[msgspec.Raw]:
     """Decode an array of events, each as it is. Raises `InvalidJson`."""
     try:
-        events: list[msgspec.Raw] = decode(raw, _decode_array)
-    except InvalidJson:
-        found = _loosely(raw)
-        if not isinstance(found, list):
-            raise
-        return [_as_sent(event) for event in found]
-    return events
+        return split(raw)
+    except UNREADABLE as error:
+        raise InvalidJson(f"The body cannot be read: {error}.") from None
 
 
 def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
@@ -113,15 +115,12 @@ def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
         return decode(raw, decoder)
     except InvalidJson:
-        found = _loosely(raw)
+        found = loosely(raw)
         if not isinstance(found, dict) or not isinstance(found.get("batch"), list):
             raise
-        frame = decode(_as_sent({**found, "batch": []}), decoder)
-        frame.batch = [_as_sent(event) for event in found["batch"]]
+        frame = decode(as_sent({**found, "batch": []}), decoder)
+        frame.batch = [as_sent(event) for event in found["batch"]]
         return frame
-
-
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def encode(message: object) -> msgspec.Raw:
@@ -130,25 +129,6 @@ def encode(message: object) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(message))
     except RecursionError as error:
         raise InvalidJson(f"The body cannot be read: {error}.") from None
-
-
-def _loosely(raw: bytes) -> object:
-    """Read what encoders make that are looser than JSON; None for what nobody can read."""
-    try:
-        return json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        return None
-
-
-def _as_sent(loose: object) -> msgspec.Raw:
-    """Write again what was read loosely, as loose as it was."""
-    try:
-        return msgspec.Raw(_dump(loose, ensure_ascii=False).encode())
-    except UnicodeEncodeError:  # half a surrogate is nothing but an escape
-        return msgspec.Raw(_dump(loose).encode())
-
-
-_dump = partial(json.dumps, separators=(",", ":"))
 
 
 def _answer(received: Intake) -> Response:

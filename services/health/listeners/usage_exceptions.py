@@ -6,10 +6,10 @@ import msgspec
 
 from services.health.domain.usage.event import UsageEvent
 from services.health.usecases.cloudevents import from_binary
+from services.health.usecases.reading import split
 from shared.bus.batches import Record
 
 _decode_any = msgspec.json.Decoder().decode
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def is_binary(record: Record) -> bool:
@@ -23,7 +23,7 @@ def texts_of(record: Record) -> Sequence[bytes]:
     if is_binary(record):
         return [_from_binary(record, value)]
     if value.lstrip()[:1] == b"[":
-        return [bytes(event) for event in _decode_array(value)]
+        return [bytes(event) for event in split(value)]
     _decode_any(value)
     return [value]
 

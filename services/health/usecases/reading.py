@@ -1,6 +1,8 @@
 """Reading one event, on whatever road it came: the same rules, and the same words of refusal."""
 
+import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +22,7 @@ from services.health.storage.intake import Rejection
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Read = Callable[[object, Reception], Call]
 _Found = TypeVar("_Found", bound=Call)
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _NUL = b"\\u0000"
 
 
@@ -44,6 +47,39 @@ def read_event(
 def may_be_unstorable(raw: bytes) -> bool:
     """Tell whether an event may hold NULs, or values nested beyond the limit."""
     return _NUL in raw or raw.count(b"[") + raw.count(b"{") > SURELY_FLAT
+
+
+def split(raw: bytes) -> list[msgspec.Raw]:
+    """Take an array of events apart, each as it was sent. Raises one of `UNREADABLE`.
+
+    What only Python or JavaScript take for JSON (NaN, half a surrogate) spoils its event alone.
+    """
+    try:
+        return _decode_array(raw)
+    except UNREADABLE:
+        found = loosely(raw)
+        if not isinstance(found, list):
+            raise
+        return [as_sent(event) for event in found]
+
+
+def loosely(raw: bytes) -> object:
+    """Read what encoders make that are looser than JSON; None for what nobody can read."""
+    try:
+        return json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_sent(loose: object) -> msgspec.Raw:
+    """Write again what was read loosely, as loose as it was."""
+    try:
+        return msgspec.Raw(_dump(loose, ensure_ascii=False).encode())
+    except UnicodeEncodeError:  # half a surrogate is nothing but an escape
+        return msgspec.Raw(_dump(loose).encode())
+
+
+_dump = partial(json.dumps, separators=(",", ":"))
 
 
 def rejection_of(raw: bytes, error: InvalidEvent, reception: Reception) -> Rejection:

@@ -17,6 +17,7 @@ from services.health.domain.usage.event import (
 )
 from services.health.listeners.usage_exceptions import as_text, is_binary, texts_of
 from services.health.listeners.usage_wire import (
+    SURELY_FLAT_BYTES,
     Columns,
     Wire,
     amounts,
@@ -52,6 +53,16 @@ class _Plain(NamedTuple):
     record: Record
     came: Came
     wires: Sequence[Wire]
+
+
+class _Run(NamedTuple):
+    """Such records that are looked at together."""
+
+    plains: Sequence[_Plain]
+    wires: Sequence[Wire]
+    columns: Columns
+    values: Sequence[bytes]
+    received: Sequence[datetime]
 
 
 class RecordReader:
@@ -90,34 +101,33 @@ class RecordReader:
             wires = decode(value, with_properties=bool(self.wanted))
         except UNREADABLE:
             return None
-        if not wires or may_be_odd(value, len(wires)):
+        if not wires or (len(value) > SURELY_FLAT_BYTES and may_be_odd(value, len(wires))):
             return None
         return _Plain(record, came, wires)
 
-    def _take(self, run: Sequence[_Plain], into: Read) -> None:
+    def _take(self, plains: Sequence[_Plain], into: Read) -> None:
         """Take records all together, if every one of their events is as it should be."""
-        if not run:
+        if not plains:
             return
-        wires = [wire for plain in run for wire in plain.wires] if len(run) > 1 else run[0].wires
-        columns = columns_of(wires)
-        if self._are_plain(run, columns):
+        run = _run_of(plains)
+        if self._are_plain(run):
             if self.wanted:
-                into.arrivals.amounts += amounts(wires, self.wanted, len(into.arrivals))
-            _quickly(run, columns, into)
-        elif len(run) > 1:
-            for plain in run:
+                into.arrivals.amounts += amounts(run.wires, self.wanted, len(into.arrivals))
+            _quickly(run, into)
+        elif len(plains) > 1:
+            for plain in plains:
                 self._take([plain], into)
         else:
-            self._read_slowly(run[0].record, run[0].came, into)
+            self._read_slowly(plains[0].record, plains[0].came, into)
 
-    def _are_plain(self, run: Sequence[_Plain], columns: Columns) -> bool:
+    def _are_plain(self, run: _Run) -> bool:
         """Tell whether events need none of the corrections and refusals of the domain."""
-        received = [plain.came.received_at for plain in run]
+        times = run.columns.times
         return (
-            oldest_at(max(received)) <= min(columns.times)
-            and max(columns.times) <= min(received)
-            and columns.are_storable([plain.record.value or b"" for plain in run])
-            and self._can_be_accounts(set(columns.accounts))
+            oldest_at(max(run.received)) <= min(times)
+            and max(times) <= min(run.received)
+            and run.columns.are_storable(run.values)
+            and self._can_be_accounts(set(run.columns.accounts))
         )
 
     def _can_be_accounts(self, accounts: set[str]) -> bool:
@@ -161,26 +171,37 @@ class RecordReader:
         into.values.append(as_text(event))
 
 
-def _quickly(run: Sequence[_Plain], columns: Columns, into: Read) -> None:
-    to = into.arrivals
-    to.past.update(_past(run, columns, len(to)))
+def _run_of(plains: Sequence[_Plain]) -> _Run:
+    wires = [wire for plain in plains for wire in plain.wires]
+    return _Run(
+        plains,
+        wires,
+        columns_of(wires),
+        [plain.record.value or b"" for plain in plains],
+        [plain.came.received_at for plain in plains],
+    )
+
+
+def _quickly(run: _Run, into: Read) -> None:
+    to, columns = into.arrivals, run.columns
+    to.past.update(_past(run, len(to)))
     to.keys += columns.keys()
     to.accounts.extend(columns.accounts)
     to.names.extend(columns.names)
     to.users.extend(columns.users)
     to.times += columns.times
-    for plain in run:
+    for plain in run.plains:
         to.came += [plain.came] * len(plain.wires)
-        into.values.append(plain.record.value or b"")
+    into.values += run.values
 
 
-def _past(run: Sequence[_Plain], columns: Columns, first: int) -> Iterator[int]:
+def _past(run: _Run, first: int) -> Iterator[int]:
     """Give the places of history: what says so, and what is old enough."""
-    newest = max(plain.came.received_at for plain in run)
-    if not any(columns.past) and newest - min(columns.times) <= BACKFILL_AFTER:
+    past, times = run.columns.past, run.columns.times
+    if not any(past) and max(run.received) - min(times) <= BACKFILL_AFTER:
         return
-    received = [plain.came.received_at for plain in run for _ in plain.wires]
-    events = zip(columns.past, columns.times, received, strict=True)
+    received = [plain.came.received_at for plain in run.plains for _ in plain.wires]
+    events = zip(past, times, received, strict=True)
     for place, (is_past, time, came_at) in enumerate(events, first):
         if is_past or came_at - time > BACKFILL_AFTER:
             yield place

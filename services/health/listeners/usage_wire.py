@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
+from operator import contains
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -61,7 +63,7 @@ class _WireWithProperties(_Frame, gc=False):
 Wire = _Wire | _WireWithProperties
 _LEAN = msgspec.json.Decoder(list[_Wire] | _Wire)
 _FULL = msgspec.json.Decoder(list[_WireWithProperties] | _WireWithProperties)
-_SURELY_FLAT_BYTES = 300
+SURELY_FLAT_BYTES = 300
 """What is nested too deeply has more: each level takes two, and the rest of an event a hundred."""
 
 _EACH_HAS = b'"specversion"'
@@ -88,7 +90,7 @@ class Columns(NamedTuple):
 
         ``values`` are the JSON texts they stand in: a look at those is often enough.
         """
-        if any(b" " in value for value in values) and self._may_be_blank():
+        if any(map(contains, values, repeat(b" "))) and self._may_be_blank():
             return False
         return all(map(is_simple, values)) or (
             self._are_printable() and all(map(_can_be_read, values))
@@ -128,9 +130,7 @@ def may_be_odd(value: bytes, events: int) -> bool:
     Depth in an array is not looked at: it would take as long as all the rest of the decoding.
     """
     if events == 1:
-        return len(value) > _SURELY_FLAT_BYTES and (
-            len(value) > LARGEST_EVENT or may_be_unstorable(value)
-        )
+        return len(value) > LARGEST_EVENT or may_be_unstorable(value)
     return len(value) > LARGEST_EVENT and _has_gap(value)
 
 

@@ -100,12 +100,14 @@ def _without_keys(event: msgspec.Raw) -> msgspec.Raw:
 
 
 def _unwrapped(body: bytes) -> bytes:
-    """Return the JSON that the browser's SDK may have put into a form, in base64."""
-    if not body.startswith(_FORM):
+    """Return the JSON that a browser or a script may have put into a form, mostly in base64."""
+    if body.lstrip()[:1] in (b"{", b"[") or _FORM not in body:
         return body
     try:
-        form = parse_qs(body.decode("ascii"), strict_parsing=True)
-        return base64.b64decode(form["data"][0].replace(" ", "+"), validate=True)
+        data = parse_qs(body.decode("ascii"), strict_parsing=True)["data"][0]
+        if data.startswith(("{", "[")):
+            return data.encode()
+        return base64.b64decode(data.replace(" ", "+"), validate=True)
     except (ValueError, KeyError, binascii.Error) as error:
         raise InvalidJson(f"The form cannot be read: {error}.") from None
 

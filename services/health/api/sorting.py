@@ -20,6 +20,7 @@ from services.health.usecases.reading import (
     read_event,
     rejection_of,
     split,
+    unreadable,
 )
 from shared.observability.metrics import INGEST_EVENTS
 
@@ -95,7 +96,7 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
         return decoder.decode(raw)
     except UNREADABLE as error:
-        raise InvalidJson(f"The body cannot be read: {error}.") from None
+        raise InvalidJson(f"The body cannot be read: {unreadable(raw, error)}.") from None
 
 
 def decode_events(raw: bytes) -> list[msgspec.Raw]:
@@ -103,7 +104,7 @@ def decode_events(raw: bytes) -> list[msgspec.Raw]:
     try:
         return split(raw)
     except UNREADABLE as error:
-        raise InvalidJson(f"The body cannot be read: {error}.") from None
+        raise InvalidJson(f"The body cannot be read: {unreadable(raw, error)}.") from None
 
 
 def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:

@@ -6,7 +6,7 @@ import msgspec
 
 from services.health.domain.usage.event import UsageEvent
 from services.health.usecases.cloudevents import from_binary
-from services.health.usecases.reading import split
+from services.health.usecases.reading import BYTE_ORDER_MARK, split
 from shared.bus.batches import Record
 
 _decode_any = msgspec.json.Decoder().decode
@@ -22,6 +22,7 @@ def texts_of(record: Record) -> Sequence[bytes]:
     value = record.value or b""
     if is_binary(record):
         return [_from_binary(record, value)]
+    value = value.removeprefix(BYTE_ORDER_MARK)
     if value.lstrip()[:1] == b"[":
         return [bytes(event) for event in split(value)]
     _decode_any(value)

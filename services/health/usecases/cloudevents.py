@@ -64,8 +64,8 @@ def _unpacked(packed: object, event: Mapping[str, Any]) -> object:
 
 
 def _not_json(content_type: object) -> str:
-    label = f", but {usage_event.shown(content_type)}" if content_type else ""
+    label = f" ({usage_event.shown(content_type)})" if content_type else ""
     return (
-        f'data is no JSON in UTF-8{label}: send an object like {{"user_id": "u-42", '
+        f'data{label} is no JSON in UTF-8: send an object like {{"user_id": "u-42", '
         '"properties": {}}, or no data.'
     )

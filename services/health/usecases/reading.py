@@ -20,6 +20,9 @@ from services.health.storage.intake import Rejection
 
 # The last one: a value that is nested without end.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors and shells put before UTF-8: no part of the JSON."""
+
 Read = Callable[[object, Reception], Call]
 _Found = TypeVar("_Found", bound=Call)
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -38,10 +41,20 @@ def read_event(
     except RecursionError:
         raise InvalidEvent("too_deep", "The event is nested without end.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidEvent("invalid_json", f"The event cannot be read: {error}.") from None
+        message = f"The event cannot be read: {unreadable(raw, error)}."
+        raise InvalidEvent("invalid_json", message) from None
     if may_be_unstorable(raw):
         check_storable(message)
     return read(message, reception)
+
+
+def unreadable(raw: bytes, error: Exception) -> str:
+    """Return why a text cannot be read as JSON, in words that say what to do."""
+    if b"\x00" in raw[:4]:
+        return "it is in UTF-16 or UTF-32; send UTF-8"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not in UTF-8; send UTF-8"
+    return str(error)
 
 
 def may_be_unstorable(raw: bytes) -> bool:

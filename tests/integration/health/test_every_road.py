@@ -225,6 +225,14 @@ async def test_half_a_surrogate_beside_what_counts_spoils_its_event_alone(
     assert await counted(health) == 1
 
 
+async def test_a_byte_order_mark_is_no_part_of_an_event(
+    health: Database, stream: UsageStream
+) -> None:
+    marked = [b"\xef\xbb\xbf" + json.dumps(each).encode() for each in (event("1"), [event("2")])]
+    await stream.handle([batch(*marked)], GROUP)
+    assert await counted(health) == 2
+
+
 async def test_an_event_too_large_is_found_in_a_large_array(
     health: Database, stream: UsageStream
 ) -> None:

@@ -119,7 +119,7 @@ def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         found = loosely(raw)
         if not isinstance(found, dict) or not isinstance(found.get("batch"), list):
             raise
-        frame = decode(as_sent({**found, "batch": []}), decoder)
+        frame = decode(bytes(as_sent({**found, "batch": []})), decoder)
         frame.batch = [as_sent(event) for event in found["batch"]]
         return frame
 

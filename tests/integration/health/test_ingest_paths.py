@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import NOON, OpenClient
+from tests.conftest import NOON, OpenClient, OpenDatabase
 from tests.integration.health.test_ingest import backend, track
 
 __all__ = ["backend"]
@@ -171,6 +171,24 @@ async def test_what_is_not_in_utf8_is_told_so(backend: httpx.AsyncClient) -> Non
     assert (whole.status_code, "send UTF-8" in whole.json()["message"]) == (400, True)
     lines = await backend.post("/v1/bulk", content=json.dumps(track("1")).encode("utf-16-le"))
     assert "send UTF-8" in lines.json()["errors"][0]["message"]
+
+
+async def test_groups_of_a_batch_are_told_once_each_in_their_order(
+    backend: httpx.AsyncClient, open_database: OpenDatabase
+) -> None:
+    calls = [
+        message("group", type="group", messageId=call_id, groupId=account)
+        for call_id, account in (("2", "beta"), ("1", "acme"), ("2", "other"))
+    ]
+    for _ in range(2):
+        answer = await backend.post("/v1/batch", json={"batch": calls})
+        assert answer.json() == {"success": True, "accepted": 3, "rejected": 0}
+    database = await open_database("health")
+    async with database.transaction() as tx:
+        told = await tx.fetch_all(
+            "SELECT aggregateid FROM outbox WHERE type LIKE '%group_identified%' ORDER BY seq"
+        )
+    assert [row["aggregateid"] for row in told] == ["beta", "acme"]
 
 
 async def test_a_posthog_key_that_opens_nothing_is_a_401(backend: httpx.AsyncClient) -> None:

@@ -1,6 +1,6 @@
 """The inbox and the positions: what makes an at-least-once log count exactly once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from shared.contracts.event import Event
 from shared.db.transaction import Transaction
@@ -20,6 +20,21 @@ async def claim(tx: Transaction, event: Event) -> bool:
         now=tx.now,
     )
     return claimed == 1
+
+
+async def claim_all(tx: Transaction, source: str, ids: Collection[str]) -> set[str]:
+    """Return which ids of a source are seen in this schema for the first time."""
+    if not ids:
+        return set()
+    rows = await tx.fetch_all(
+        "INSERT INTO inbox (source, id, received_at) "
+        "SELECT :source, e, :now FROM unnest(CAST(:ids AS text[])) AS e "
+        "ON CONFLICT DO NOTHING RETURNING id",
+        source=source,
+        ids=sorted(set(ids)),  # in one order everywhere: two of these never wait in a circle
+        now=tx.now,
+    )
+    return {row["id"] for row in rows}
 
 
 async def positions(

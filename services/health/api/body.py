@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from starlette.requests import Request
 
+from services.health.usecases.reading import BYTE_ORDER_MARK
 from shared.kernel.errors import Kind, Refusal
 
 _GZIP = b"\x1f\x8b"
@@ -42,7 +43,7 @@ async def read_body(request: Request) -> bytes:
     largest: int = request.app.state.settings.ingest_body_bytes
     chunks, size = [], 0
     packed = request.stream()
-    async for piece in _unpacked(packed, request.headers.get("content-encoding", "")):
+    async for piece in _unmarked(_unpacked(packed, _encoding(request))):
         size += len(piece)
         if size > largest:
             await _drain(packed)
@@ -53,15 +54,17 @@ async def read_body(request: Request) -> bytes:
 
 def stream_body(request: Request) -> AsyncIterator[bytes]:
     """Yield the body in pieces, unpacked. Raises `InvalidGzip` and `UnsupportedEncoding`."""
-    return _unpacked(request.stream(), request.headers.get("content-encoding", ""))
+    return _unmarked(_unpacked(request.stream(), _encoding(request)))
+
+
+def _encoding(request: Request) -> str:
+    return request.headers.get("content-encoding", "")
 
 
 async def _unpacked(packed: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
     unpacker: _Unpacker | None = None
     is_first = True
-    async for chunk in packed:
-        if not chunk:
-            continue
+    async for chunk in _beginning_with(len(_GZIP), packed):
         if is_first:
             is_first = False
             unpacker = _unpacker(encoding, chunk)
@@ -72,6 +75,30 @@ async def _unpacked(packed: AsyncIterator[bytes], encoding: str) -> AsyncIterato
                 yield piece
     if unpacker is not None:
         unpacker.finish()
+
+
+async def _unmarked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Leave out a byte order mark."""
+    is_first = True
+    async for piece in _beginning_with(len(BYTE_ORDER_MARK), pieces):
+        yield piece.removeprefix(BYTE_ORDER_MARK) if is_first else piece
+        is_first = False
+
+
+async def _beginning_with(size: int, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give pieces again, the first of them of some size at least, however small they come."""
+    first = b""
+    is_begun = False
+    async for piece in pieces:
+        if is_begun:
+            yield piece
+            continue
+        first += piece
+        if len(first) >= size:
+            is_begun = True
+            yield first
+    if first and not is_begun:
+        yield first
 
 
 class _Unpacker:

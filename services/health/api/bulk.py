@@ -13,11 +13,11 @@ from fastapi import Request, Response
 
 from services.health.api.body import read_body, stream_body
 from services.health.api.ingest import serve
-from services.health.api.plain import LARGEST_EVENT
 from services.health.api.reception import InvalidEvents, is_strict, reception_of, writer
 from services.health.api.sorting import error_of, keep, sort
-from services.health.domain.usage.event import Call, Reception, read_cloudevent
+from services.health.domain.usage.event import LARGEST_EVENT, Call, Reception
 from services.health.domain.usage.segment import read_message
+from services.health.usecases.cloudevents import read_cloudevent
 from shared.kernel.errors import Refusal
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute

@@ -13,8 +13,9 @@ from fastapi import Request, Response
 from services.health.api.body import read_body
 from services.health.api.ingest import serve
 from services.health.api.reception import InvalidJson, reception_of, writer
-from services.health.api.sorting import UNREADABLE, decode_batch, decode_events, receive
+from services.health.api.sorting import decode_batch, decode_events, receive
 from services.health.domain.usage.posthog import read_capture
+from services.health.usecases.reading import UNREADABLE
 from shared.auth.keys import SECRET_MARK, masked
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
@@ -99,12 +100,14 @@ def _without_keys(event: msgspec.Raw) -> msgspec.Raw:
 
 
 def _unwrapped(body: bytes) -> bytes:
-    """Return the JSON that the browser's SDK may have put into a form, in base64."""
-    if not body.startswith(_FORM):
+    """Return the JSON that a browser or a script may have put into a form, mostly in base64."""
+    if body.lstrip()[:1] in (b"{", b"[") or _FORM not in body:
         return body
     try:
-        form = parse_qs(body.decode("ascii"), strict_parsing=True)
-        return base64.b64decode(form["data"][0].replace(" ", "+"), validate=True)
+        data = parse_qs(body.decode("ascii"), strict_parsing=True)["data"][0]
+        if data.startswith(("{", "[")):
+            return data.encode()
+        return base64.b64decode(data.replace(" ", "+"), validate=True)
     except (ValueError, KeyError, binascii.Error) as error:
         raise InvalidJson(f"The form cannot be read: {error}.") from None
 

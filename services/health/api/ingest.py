@@ -4,7 +4,6 @@ Always 200 once durable; a bad event inside a batch is a rejection, not a failed
 carry `code` and `message`, because SDKs that do not find them retry for ever.
 """
 
-import base64
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import unquote
@@ -21,15 +20,14 @@ from services.health.api.reception import (
     writer,
 )
 from services.health.api.sorting import (
-    UNREADABLE,
     decode,
     decode_batch,
     decode_events,
     encode,
     receive,
 )
-from services.health.domain.usage.event import read_cloudevent
 from services.health.domain.usage.segment import TYPES, read_message
+from services.health.usecases.cloudevents import from_binary, read_cloudevent
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
 
@@ -75,7 +73,7 @@ async def receive_events(request: Request) -> Response:
     principal = await writer(request)
     reception = reception_of(request, principal)
     if "ce-specversion" in request.headers:
-        events = [encode(_binary_event(request.headers, raw))]
+        events = [_binary_event(request.headers, raw)]
     elif raw.lstrip()[:1] == b"[":
         events = decode_events(raw)
     else:
@@ -106,12 +104,9 @@ def _register() -> None:
 _register()
 
 
-def _binary_event(headers: Headers, raw: bytes) -> dict[str, Any]:
+def _binary_event(headers: Headers, raw: bytes) -> msgspec.Raw:
     # What is not plain ASCII comes percent-encoded (CloudEvents, HTTP protocol binding).
-    event: dict[str, Any] = {
+    attributes = {
         name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")
     }
-    try:
-        return {**event, "data": msgspec.json.decode(raw or b"null")}
-    except UNREADABLE:
-        return {**event, "data": {"base64": base64.b64encode(raw).decode()}}
+    return msgspec.Raw(from_binary(attributes, raw, headers.get("content-type")))

@@ -3,11 +3,11 @@
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from services.health.api.plain import LARGEST_EVENT
 from services.health.api.sorting import MOST_EVENTS
 from services.health.domain.usage.event import (
     BACKFILL_AFTER,
     DEEPEST,
+    LARGEST_EVENT,
     LONGEST_ID,
     LONGEST_NAME,
     MOST_AHEAD,

@@ -16,17 +16,15 @@ import msgspec
 from services.health.domain.usage.event import (
     BACKFILL_AFTER,
     DEEPEST,
+    LARGEST_EVENT,
     LONGEST_ID,
     LONGEST_NAME,
     MOST_AHEAD,
     Reception,
 )
+from services.health.usecases.reading import may_be_unstorable
 from shared.bus.packing import Value
 from shared.kernel.ids import is_account_id
-
-LARGEST_EVENT = 32 * 1024
-SURELY_FLAT = 50
-"""An event with no more brackets than this needs no look at how deep they are nested."""
 
 _SURELY_FLAT_BYTES = 2 * DEEPEST + 110
 """Each level takes two bytes, and the frame of an event more than the rest."""
@@ -82,7 +80,7 @@ _is_account_id = lru_cache(maxsize=65_536)(is_account_id)
 _NO_PROPERTIES: Mapping[str, Any] = {}
 _IN_PROPERTIES = ("groupId", "account_id", "company_id", "$groups")
 _UNUSUAL = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
-_ESCAPE, _NUL = b"\\", b"\\u0000"
+_ESCAPE = b"\\"
 
 
 def take_plain(
@@ -100,7 +98,7 @@ def take_plain(
     encoded = _encode_lines(events)
     lines = encoded.splitlines()
     is_odd = _ESCAPE in encoded or len(max(lines, key=len, default=b"")) > _SURELY_FLAT_BYTES
-    if is_odd and any(map(_may_be_unstorable, lines)):
+    if is_odd and any(map(may_be_unstorable, lines)):
         return [], range(len(raws))
     return list(zip([event.subject for event in events], lines, strict=True)), others
 
@@ -168,8 +166,3 @@ def _are_texts(tracks: Sequence[_Track | None]) -> bool:
     texts += {track.userId or track.anonymousId or "" for track in plain}
     joined = "|".join(texts)
     return joined.isprintable() and not joined.startswith(" ") and "| " not in joined
-
-
-def _may_be_unstorable(encoded: bytes) -> bool:
-    """Tell whether an event may hold NULs, or values nested beyond the limit."""
-    return _NUL in encoded or encoded.count(b"[") + encoded.count(b"{") > SURELY_FLAT

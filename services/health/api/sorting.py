@@ -1,34 +1,33 @@
 """Sorting what a request holds: what counts, what is refused, and how that is answered."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from fastapi import Request, Response
 
 from services.health.api.body import PayloadTooLarge
-from services.health.api.plain import LARGEST_EVENT, SURELY_FLAT, take_plain
+from services.health.api.plain import take_plain
 from services.health.api.reception import InvalidEvents, InvalidJson, is_strict, packer_of
-from services.health.domain.usage.event import (
-    LONGEST_ID,
-    Call,
-    InvalidEvent,
-    Reception,
-    check_storable,
-)
+from services.health.domain.usage.event import InvalidEvent, Reception
 from services.health.domain.usage.segment import read_message
-from services.health.storage.intake import Rejection
 from services.health.usecases.intake import Intake, take_in
+from services.health.usecases.reading import (
+    UNREADABLE,
+    Read,
+    as_sent,
+    loosely,
+    read_event,
+    rejection_of,
+    split,
+    unreadable,
+)
 from shared.observability.metrics import INGEST_EVENTS
 
 MOST_EVENTS = 10_000
 _ACCEPTED, _REJECTED, _IGNORED = (
     INGEST_EVENTS.labels(outcome) for outcome in ("accepted", "rejected", "ignored")
 )
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-Read = Callable[[object, Reception], Call]
 Refused = tuple[int, bytes, InvalidEvent]
 
 
@@ -72,10 +71,10 @@ def sort(
     for place in places:
         raw = bytes(raws[place])
         try:
-            received.calls.append(_read(raw, reception, read))
+            received.calls.append(read_event(raw, reception, read))
         except InvalidEvent as error:
             refused.append((place, raw, error))
-    received.rejections = [rejection(raw, error, reception) for _, raw, error in refused]
+    received.rejections = [rejection_of(raw, error, reception) for _, raw, error in refused]
     return received, refused
 
 
@@ -92,37 +91,20 @@ def error_of(index: int, _raw: bytes, error: InvalidEvent) -> dict[str, Any]:
     return {"index": index, "code": error.reason, "message": error.detail}
 
 
-def rejection(raw: bytes, error: InvalidEvent, reception: Reception) -> Rejection:
-    """Return a refused event as it is kept."""
-    message = _decoded_or_none(raw)
-    return Rejection(
-        source=_source_of(message, reception),
-        event_id=_id_of(message),
-        code=error.reason,
-        message=error.detail,
-        raw=raw[:LARGEST_EVENT].decode("utf-8", "replace").replace("\x00", ""),
-        received_at=reception.received_at,
-    )
-
-
 def decode(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     """Decode a body. Raises `InvalidJson`, which says what is wrong with it."""
     try:
         return decoder.decode(raw)
     except UNREADABLE as error:
-        raise InvalidJson(f"The body cannot be read: {error}.") from None
+        raise InvalidJson(f"The body cannot be read: {unreadable(raw, error)}.") from None
 
 
 def decode_events(raw: bytes) -> list[msgspec.Raw]:
     """Decode an array of events, each as it is. Raises `InvalidJson`."""
     try:
-        events: list[msgspec.Raw] = decode(raw, _decode_array)
-    except InvalidJson:
-        found = _loosely(raw)
-        if not isinstance(found, list):
-            raise
-        return [_as_sent(event) for event in found]
-    return events
+        return split(raw)
+    except UNREADABLE as error:
+        raise InvalidJson(f"The body cannot be read: {unreadable(raw, error)}.") from None
 
 
 def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
@@ -134,15 +116,12 @@ def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
         return decode(raw, decoder)
     except InvalidJson:
-        found = _loosely(raw)
+        found = loosely(raw)
         if not isinstance(found, dict) or not isinstance(found.get("batch"), list):
             raise
-        frame = decode(_as_sent({**found, "batch": []}), decoder)
-        frame.batch = [_as_sent(event) for event in found["batch"]]
+        frame = decode(bytes(as_sent({**found, "batch": []})), decoder)
+        frame.batch = [as_sent(event) for event in found["batch"]]
         return frame
-
-
-_decode_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def encode(message: object) -> msgspec.Raw:
@@ -153,25 +132,6 @@ def encode(message: object) -> msgspec.Raw:
         raise InvalidJson(f"The body cannot be read: {error}.") from None
 
 
-def _loosely(raw: bytes) -> object:
-    """Read what encoders make that are looser than JSON; None for what nobody can read."""
-    try:
-        return json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        return None
-
-
-def _as_sent(loose: object) -> msgspec.Raw:
-    """Write again what was read loosely, as loose as it was."""
-    try:
-        return msgspec.Raw(_dump(loose, ensure_ascii=False).encode())
-    except UnicodeEncodeError:  # half a surrogate is nothing but an escape
-        return msgspec.Raw(_dump(loose).encode())
-
-
-_dump = partial(json.dumps, separators=(",", ":"))
-
-
 def _answer(received: Intake) -> Response:
     ignored = f',"ignored":{received.ignored}' if received.ignored else ""
     rejected = len(received.rejections)
@@ -179,39 +139,3 @@ def _answer(received: Intake) -> Response:
         f'{{"success":true,"accepted":{received.accepted},"rejected":{rejected}{ignored}}}',
         media_type="application/json",
     )
-
-
-def _read(raw: bytes, reception: Reception, read: Read) -> Call:
-    if len(raw) > LARGEST_EVENT:
-        message = f"The event has {len(raw)} bytes; 32 KiB are the most."
-        raise InvalidEvent("event_too_large", message)
-    try:
-        message = msgspec.json.decode(raw)
-    except RecursionError:
-        raise InvalidEvent("too_deep", "The event is nested without end.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidEvent("invalid_json", f"The event cannot be read: {error}.") from None
-    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > SURELY_FLAT:
-        check_storable(message)
-    return read(message, reception)
-
-
-def _decoded_or_none(raw: bytes) -> object:
-    try:
-        return msgspec.json.decode(raw)
-    except UNREADABLE:
-        return None
-
-
-def _id_of(message: object) -> str | None:
-    if not isinstance(message, Mapping):
-        return None
-    found = message.get("messageId") or message.get("uuid") or message.get("id")
-    return found.replace("\x00", "")[:LONGEST_ID] or None if isinstance(found, str) else None
-
-
-def _source_of(message: object, reception: Reception) -> str:
-    source = message.get("source") if isinstance(message, Mapping) else None
-    if isinstance(source, str) and isinstance(message, Mapping) and "specversion" in message:
-        return source.replace("\x00", "")[:LONGEST_ID] or reception.source
-    return reception.source

@@ -1,38 +1,33 @@
 """Reading usage records: JSON texts become columns of events, rejections and dead letters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import msgspec
-
 from services.health.domain.usage.arrivals import Arrivals, Came, amounts_of, keys_of
 from services.health.domain.usage.counting import Wanted
 from services.health.domain.usage.event import (
+    BACKFILL_AFTER,
     InvalidEvent,
     Reception,
     UsageEvent,
     is_too_old,
     oldest_at,
-    read_cloudevent,
 )
-from services.health.listeners.usage_exceptions import (
-    UNREADABLE,
-    as_text,
-    from_binary,
-    is_binary,
-    rejection_of,
-)
+from services.health.listeners.usage_exceptions import as_text, is_binary, texts_of
 from services.health.listeners.usage_wire import (
+    SURELY_FLAT_BYTES,
     Columns,
     Wire,
     amounts,
     columns_of,
     decode,
-    is_simple,
+    may_be_odd,
 )
 from services.health.storage.intake import Rejection
+from services.health.usecases.cloudevents import read_cloudevent
+from services.health.usecases.reading import UNREADABLE, read_event, rejection_of
 from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id
@@ -58,6 +53,16 @@ class _Plain(NamedTuple):
     record: Record
     came: Came
     wires: Sequence[Wire]
+
+
+class _Run(NamedTuple):
+    """Such records that are looked at together."""
+
+    plains: Sequence[_Plain]
+    wires: Sequence[Wire]
+    columns: Columns
+    values: Sequence[bytes]
+    received: Sequence[datetime]
 
 
 class RecordReader:
@@ -89,40 +94,40 @@ class RecordReader:
         self._take(run, into)
 
     def _decode(self, record: Record, came: Came) -> _Plain | None:
+        value = record.value or b""
         if record.headers and is_binary(record):
             return None
         try:
-            wires = decode(record.value or b"", with_properties=bool(self.wanted))
+            wires = decode(value, with_properties=bool(self.wanted))
         except UNREADABLE:
             return None
-        return _Plain(record, came, wires) if wires else None
+        if not wires or (len(value) > SURELY_FLAT_BYTES and may_be_odd(value, len(wires))):
+            return None
+        return _Plain(record, came, wires)
 
-    def _take(self, run: Sequence[_Plain], into: Read) -> None:
+    def _take(self, plains: Sequence[_Plain], into: Read) -> None:
         """Take records all together, if every one of their events is as it should be."""
-        if not run:
+        if not plains:
             return
-        wires = [wire for plain in run for wire in plain.wires] if len(run) > 1 else run[0].wires
-        columns = columns_of(wires)
-        if self._are_plain(run, columns):
+        run = _run_of(plains)
+        if self._are_plain(run):
             if self.wanted:
-                into.arrivals.amounts += amounts(wires, self.wanted, len(into.arrivals))
-            _quickly(run, columns, into)
-        elif len(run) > 1:
-            for plain in run:
+                into.arrivals.amounts += amounts(run.wires, self.wanted, len(into.arrivals))
+            _quickly(run, into)
+        elif len(plains) > 1:
+            for plain in plains:
                 self._take([plain], into)
         else:
-            self._read_slowly(run[0].record, run[0].came, into)
+            self._read_slowly(plains[0].record, plains[0].came, into)
 
-    def _are_plain(self, run: Sequence[_Plain], columns: Columns) -> bool:
+    def _are_plain(self, run: _Run) -> bool:
         """Tell whether events need none of the corrections and refusals of the domain."""
-        received = [plain.came.received_at for plain in run]
+        times = run.columns.times
         return (
-            oldest_at(max(received)) <= min(columns.times)
-            and max(columns.times) <= min(received)
-            and (
-                all(is_simple(plain.record.value or b"") for plain in run) or columns.are_printable
-            )
-            and self._can_be_accounts(set(columns.accounts))
+            oldest_at(max(run.received)) <= min(times)
+            and max(times) <= min(run.received)
+            and run.columns.are_storable(run.values)
+            and self._can_be_accounts(set(run.columns.accounts))
         )
 
     def _can_be_accounts(self, accounts: set[str]) -> bool:
@@ -136,31 +141,26 @@ class RecordReader:
         return True
 
     def _read_slowly(self, record: Record, came: Came, into: Read) -> None:
-        if is_binary(record):
-            self._slowly([from_binary(record)], came, into)
-            return
+        """Read events one by one as HTTP does, turning refusals into rejections."""
         try:
-            body = msgspec.json.decode(record.value or b"")
+            texts = texts_of(record)
         except UNREADABLE as error:
             why = GiveUp("malformed_event", f"the value is not JSON: {error}")
             into.poison.append((record, why))
             return
-        self._slowly(body if isinstance(body, list) else [body], came, into)
-
-    def _slowly(self, events: Iterable[object], came: Came, into: Read) -> None:
-        """Read events one by one as the domain does, turning refusals into rejections."""
-        for event in events:
+        reception = Reception("", came.received_at)
+        for text in texts:
             try:
-                found = read_cloudevent(event, Reception("", came.received_at))
+                event = read_event(text, reception, read_cloudevent)
             except InvalidEvent as error:
-                into.rejections.append(rejection_of(event, error, came.received_at))
-                continue
-            if isinstance(event, dict) and event.get("backfill") is True:
-                into.arrivals.past.add(len(into.arrivals))
-            self._add(found, came, into)
+                into.rejections.append(rejection_of(text, error, reception))
+            else:
+                self._add(event, came, into)
 
     def _add(self, event: UsageEvent, came: Came, into: Read) -> None:
         to, wanted = into.arrivals, self.wanted.get(event.name, ())
+        if event.is_backfill:
+            to.past.add(len(to))
         to.amounts += amounts_of(event.properties, wanted, len(to))
         to.keys += keys_of(event.source, [event.id])
         to.accounts.extend([str(event.account_id)])
@@ -171,18 +171,40 @@ class RecordReader:
         into.values.append(as_text(event))
 
 
-def _quickly(run: Sequence[_Plain], columns: Columns, into: Read) -> None:
-    to = into.arrivals
-    if any(columns.past):
-        to.past.update(at for at, is_past in enumerate(columns.past, len(to)) if is_past)
+def _run_of(plains: Sequence[_Plain]) -> _Run:
+    wires = [wire for plain in plains for wire in plain.wires]
+    return _Run(
+        plains,
+        wires,
+        columns_of(wires),
+        [plain.record.value or b"" for plain in plains],
+        [plain.came.received_at for plain in plains],
+    )
+
+
+def _quickly(run: _Run, into: Read) -> None:
+    to, columns = into.arrivals, run.columns
+    to.past.update(_past(run, len(to)))
     to.keys += columns.keys()
     to.accounts.extend(columns.accounts)
     to.names.extend(columns.names)
     to.users.extend(columns.users)
     to.times += columns.times
-    for plain in run:
+    for plain in run.plains:
         to.came += [plain.came] * len(plain.wires)
-        into.values.append(plain.record.value or b"")
+    into.values += run.values
+
+
+def _past(run: _Run, first: int) -> Iterator[int]:
+    """Give the places of history: what says so, and what is old enough."""
+    past, times = run.columns.past, run.columns.times
+    if not any(past) and max(run.received) - min(times) <= BACKFILL_AFTER:
+        return
+    received = [plain.came.received_at for plain in run.plains for _ in plain.wires]
+    events = zip(past, times, received, strict=True)
+    for place, (is_past, time, came_at) in enumerate(events, first):
+        if is_past or came_at - time > BACKFILL_AFTER:
+            yield place
 
 
 def _received_at(record: Record, now: datetime) -> datetime:

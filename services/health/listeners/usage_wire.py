@@ -1,28 +1,37 @@
 """The plain form of usage events: what of a CloudEvent counts, decoded into columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from services.health.domain.usage.arrivals import Amount, amounts_of, keys_of
 from services.health.domain.usage.counting import Wanted
-from services.health.listeners.usage_exceptions import LONGEST_ID, UNREADABLE
-
-_LONGEST_NAME = 200
+from services.health.domain.usage.event import LARGEST_EVENT, LONGEST_ID, LONGEST_NAME
+from services.health.usecases.reading import UNREADABLE, may_be_unstorable
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_NAME)]
-_User = Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+_UserId = Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class _Data(msgspec.Struct, gc=False):
-    user_id: _User | None = None
+class _Object(msgspec.Struct, gc=False):
+    """An object, whatever is in it."""
 
 
-class Wire(msgspec.Struct, gc=False):
+class _User(msgspec.Struct, gc=False):
+    user_id: _UserId | None = None
+    userId: None = None  # noqa: N815 - who writes it so is counted, by the domain
+
+
+class _Data(_User, gc=False):
+    properties: _Object | None = None
+
+
+class _Frame(msgspec.Struct, gc=False, kw_only=True):
     """The parts of a CloudEvent that count; the rest is skipped without being parsed.
 
     What does not fit is no error yet: it is read again, slowly, by the domain.
@@ -34,20 +43,33 @@ class Wire(msgspec.Struct, gc=False):
     type: _Name
     subject: str
     time: _Time
-    data: _Data
     backfill: bool = False
 
 
-class _DataWithProperties(_Data, gc=False):
+class _Wire(_Frame, gc=False):
+    data: _Data
+
+
+class _DataWithProperties(_User, gc=False):
     properties: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _WireWithProperties(Wire, gc=False):
+class _WireWithProperties(_Frame, gc=False):
     data: _DataWithProperties
 
 
-_LEAN = msgspec.json.Decoder(list[Wire] | Wire)
+Wire = _Wire | _WireWithProperties
+_LEAN = msgspec.json.Decoder(list[_Wire] | _Wire)
 _FULL = msgspec.json.Decoder(list[_WireWithProperties] | _WireWithProperties)
+SURELY_FLAT_BYTES = 300
+"""What is nested too deeply has more: each level takes two, and the rest of an event a hundred."""
+
+_EACH_HAS = b'"specversion"'
+_BEGIN_OBJECT = b"{n"
+"""An object, or null."""
+
+_STRIDE = LARGEST_EVENT // 2
+_UNSTORABLE = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 
 
 class Columns(NamedTuple):
@@ -61,9 +83,23 @@ class Columns(NamedTuple):
     times: list[datetime]
     past: list[bool]
 
-    @property
-    def are_printable(self) -> bool:
-        """Whether all texts are, so that they can be stored and shown."""
+    def are_storable(self, values: Sequence[bytes]) -> bool:
+        """Whether texts can be printed, none is blank, and what is skipped can be read.
+
+        ``values`` are the JSON texts they stand in: one look at all those is often enough.
+        """
+        joined = b"".join(values)
+        if b" " in joined and self._may_be_blank():
+            return False
+        return is_simple(joined) or (self._are_printable() and all(map(_can_be_read, values)))
+
+    def _may_be_blank(self) -> bool:
+        """Tell whether a text begins with a space: nothing that can be printed sorts before it."""
+        users = filter(None, self.users)
+        least = (min(self.ids), min(self.sources), min(self.names), min(users, default="~"))
+        return min(least) < "!"
+
+    def _are_printable(self) -> bool:
         texts = [*self.ids, *self.sources, *self.names, *(user or "" for user in self.users)]
         return "".join(texts).isprintable()
 
@@ -78,8 +114,36 @@ class Columns(NamedTuple):
 
 def decode(value: bytes, *, with_properties: bool) -> Sequence[Wire]:
     """Return the events of a record's value. Raises one of `UNREADABLE` unless all are plain."""
-    decoded = (_FULL if with_properties else _LEAN).decode(value)
-    return decoded if isinstance(decoded, list) else [decoded]
+    decoded: Any = (_FULL if with_properties else _LEAN).decode(value)
+    wires: Sequence[Wire] = decoded if isinstance(decoded, list) else [decoded]
+    if with_properties and not all(_is_object(wire) for wire in wires):
+        raise msgspec.ValidationError("properties are an object")
+    return wires
+
+
+def may_be_odd(value: bytes, events: int) -> bool:
+    """Tell whether an event may be larger than it may be, or, where it is alone, nested deeper.
+
+    Depth in an array is not looked at: it would take as long as all the rest of the decoding.
+    """
+    if events == 1:
+        return len(value) > LARGEST_EVENT or may_be_unstorable(value)
+    return len(value) > LARGEST_EVENT and _has_gap(value)
+
+
+def _has_gap(value: bytes) -> bool:
+    """Tell whether a word that each event has is missing for so long that one may be too large."""
+    at = 0
+    while len(value) - at > _STRIDE:
+        at = value.rfind(_EACH_HAS, at + 1, at + _STRIDE)
+        if at < 0:
+            return True
+    return False
+
+
+def _is_object(wire: Wire) -> bool:
+    properties = wire.data.properties
+    return isinstance(properties, msgspec.Raw) and memoryview(properties)[0] in _BEGIN_OBJECT
 
 
 def is_simple(value: bytes) -> bool:
@@ -88,6 +152,17 @@ def is_simple(value: bytes) -> bool:
     JSON has no control characters but DEL in its texts other than escaped ones.
     """
     return value.isascii() and b"\\" not in value and b"\x7f" not in value
+
+
+def _can_be_read(value: bytes) -> bool:
+    """Tell whether what is skipped is text: all in UTF-8, no NUL, no half of a surrogate."""
+    if b"\\" in value and _UNSTORABLE.search(value):
+        return False
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def columns_of(wires: Sequence[Wire]) -> Columns:
@@ -107,7 +182,7 @@ def amounts(wires: Sequence[Wire], wanted: Wanted, first: int) -> list[Amount]:
     """Return the numbers that are wanted of events, the first of which is at a place."""
     found: list[Amount] = []
     for place, wire in enumerate(wires, first):
-        if wire.type in wanted and isinstance(wire.data, _DataWithProperties):
+        if wire.type in wanted and isinstance(wire, _WireWithProperties):
             properties = _properties(wire.data.properties)
             found += amounts_of(properties, wanted[wire.type], place)
     return found

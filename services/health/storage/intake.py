@@ -59,13 +59,20 @@ async def add_rejections(tx: Transaction, rejections: Sequence[Rejection]) -> No
 
     SDKs put their write key beside an event, and whoever reads rejections may not write.
     """
-    await tx.execute_many(
+    if not rejections:
+        return
+    rows = sorted(rejections, key=_one_order)
+    await tx.execute(
         "INSERT INTO rejections (source, event_id, code, message, raw, received_at) "
-        "VALUES (:source, :event_id, :code, :message, :raw, :received_at) ON CONFLICT DO NOTHING",
-        [
-            {**each._asdict(), "raw": masked(each.raw), "message": masked(each.message)}
-            for each in sorted(rejections, key=_one_order)
-        ],
+        "SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:event_ids AS text[]), "
+        "CAST(:codes AS text[]), CAST(:messages AS text[]), CAST(:raws AS text[]), "
+        "CAST(:received AS timestamptz[])) ON CONFLICT DO NOTHING",
+        sources=[row.source for row in rows],
+        event_ids=[row.event_id for row in rows],
+        codes=[row.code for row in rows],
+        messages=[masked(row.message) for row in rows],
+        raws=[masked(row.raw) for row in rows],
+        received=[row.received_at for row in rows],
     )
 
 
@@ -94,10 +101,18 @@ async def count_rejections(tx: Transaction, wanted: Wanted) -> Sequence[Row]:
 
 async def add_unattributed(tx: Transaction, waiting: Sequence[Waiting]) -> None:
     """Keep events whose account is not known; one that waits already stays as it is."""
-    await tx.execute_many(
+    if not waiting:
+        return
+    rows = sorted(waiting, key=_one_order)
+    await tx.execute(
         "INSERT INTO unattributed (source, event_id, user_id, event, received_at) "
-        "VALUES (:source, :event_id, :user_id, :event, :now) ON CONFLICT DO NOTHING",
-        [{**each._asdict(), "now": tx.now} for each in sorted(waiting, key=_one_order)],
+        "SELECT e.*, :now FROM unnest(CAST(:sources AS text[]), CAST(:event_ids AS text[]), "
+        "CAST(:user_ids AS text[]), CAST(:events AS jsonb[])) AS e ON CONFLICT DO NOTHING",
+        sources=[row.source for row in rows],
+        event_ids=[row.event_id for row in rows],
+        user_ids=[row.user_id for row in rows],
+        events=[row.event for row in rows],
+        now=tx.now,
     )
 
 
@@ -164,10 +179,16 @@ async def forget_before(tx: Transaction, moment: datetime) -> bool:
 
 async def join_all(tx: Transaction, memberships: Collection[Membership]) -> None:
     """Remember that users belong to accounts."""
-    await tx.execute_many(
-        "INSERT INTO memberships (account_id, user_id, since) VALUES (:account_id, :user_id, :now) "
-        "ON CONFLICT DO NOTHING",
-        [{**each._asdict(), "now": tx.now} for each in sorted(memberships)],
+    if not memberships:
+        return
+    rows = sorted(memberships)
+    await tx.execute(
+        "INSERT INTO memberships (account_id, user_id, since) "
+        "SELECT a, u, :now FROM unnest(CAST(:accounts AS text[]), CAST(:users AS text[])) "
+        "AS e(a, u) ON CONFLICT DO NOTHING",
+        accounts=[row.account_id for row in rows],
+        users=[row.user_id for row in rows],
+        now=tx.now,
     )
 
 

@@ -20,7 +20,6 @@ from services.health.storage import aliases, intake
 from services.health.storage.aliases import Alias
 from services.health.storage.intake import Membership, Rejection, Waiting
 from shared.bus.packing import Packer, Value
-from shared.contracts.event import Event
 from shared.contracts.health import GroupIdentified
 from shared.db import inbox
 from shared.db.transaction import Database, Row, Transaction
@@ -123,9 +122,8 @@ async def _save(tx: Transaction, received: Intake) -> list[UsageEvent]:
     # Before usage is resolved: a batch may say who belongs where after saying what they did.
     await intake.join_all(tx, {each for call in received.calls for each in _memberships(call)})
     await aliases.add_all(tx, {each for call in received.calls for each in _aliases(call)})
-    for call in received.calls:
-        if isinstance(call, GroupCall) and await _is_new(tx, call):
-            tx.emit(GroupIdentified(account_id=call.account_id, traits=call.traits))
+    for call in await _new_groups(tx, received.calls):
+        tx.emit(GroupIdentified(account_id=call.account_id, traits=call.traits))
     return await _resolve(tx, received.usage)
 
 
@@ -141,12 +139,20 @@ def _aliases(call: Call) -> Iterator[Alias]:
         yield Alias(call.previous_id, call.user_id, call.source)
 
 
-async def _is_new(tx: Transaction, call: GroupCall) -> bool:
-    """Claim the call by its id, so that one sent again says nothing twice."""
-    as_event = Event(
-        id=call.id, source=call.source, type="group", subject=call.account_id, time=tx.now, data={}
-    )
-    return await inbox.claim(tx, as_event)
+async def _new_groups(tx: Transaction, calls: Sequence[Call]) -> list[GroupCall]:
+    """Claim group calls by their ids, so that one sent again says nothing twice.
+
+    All come from the one source of their request.
+    """
+    groups: dict[str, GroupCall] = {}
+    for call in calls:
+        if isinstance(call, GroupCall):
+            groups.setdefault(call.id, call)
+    if not groups:
+        return []
+    source = next(iter(groups.values())).source
+    new = await inbox.claim_all(tx, source, groups.keys())
+    return [call for call_id, call in groups.items() if call_id in new]
 
 
 async def _resolve(tx: Transaction, usage: Sequence[UsageEvent]) -> list[UsageEvent]:

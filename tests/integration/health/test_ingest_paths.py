@@ -4,12 +4,13 @@ import base64
 import gzip
 import json
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import NOON, OpenClient
+from tests.conftest import NOON, OpenClient, OpenDatabase
 from tests.integration.health.test_ingest import backend, track
 
 __all__ = ["backend"]
@@ -116,6 +117,78 @@ async def test_a_form_in_base64_is_read_as_the_browser_sends_it(
     assert (await backend.post("/e/", data=form)).json()["accepted"] == 1
     broken = await backend.post("/e/", content=b"data=%%%")
     assert (broken.status_code, broken.json()["code"]) == (400, "invalid_json")
+
+
+async def test_a_form_may_hold_json_or_have_its_data_last(backend: httpx.AsyncClient) -> None:
+    event = capture("seen", **{"$groups": {"company": "acme"}}, token=with_key_in_body(backend))
+    plain = await backend.post("/capture/", data={"data": json.dumps(event)})
+    packed = base64.b64encode(json.dumps(event).encode()).decode()
+    last = await backend.post("/e/", data={"compression": "base64", "data": packed})
+    for answer in (plain, last):
+        assert answer.json() == {"success": True, "accepted": 1, "rejected": 0}, answer.text
+
+
+async def test_an_event_without_a_uuid_is_told_apart_by_its_time_and_content(
+    backend: httpx.AsyncClient, open_client: OpenClient
+) -> None:
+    def waiting(second: int, **changes: Any) -> dict[str, Any]:
+        made = capture("seen", **changes)
+        del made["uuid"]
+        return {**made, "timestamp": f"2026-03-02T11:00:0{second}.123456+00:00"}
+
+    body = {"api_key": with_key_in_body(backend), "batch": [waiting(1), waiting(2)]}
+    for sent_at in ("2026-03-02T11:00:03Z", "2026-03-02T11:00:09Z"):
+        answer = await backend.post("/batch/", json={**body, "sent_at": sent_at})
+        assert answer.json() == {"success": True, "accepted": 2, "rejected": 0}
+    reader = await open_client("health", scopes=["health:read"])
+    assert len((await reader.get("/api/v1/unattributed")).json()["data"]) == 2
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+async def test_a_byte_order_mark_costs_no_event(backend: httpx.AsyncClient, pack: Any) -> None:
+    def marked(text: str) -> bytes:
+        packed: bytes = pack(b"\xef\xbb\xbf" + text.encode())
+        return packed
+
+    one, line = json.dumps(track("1")), json.dumps(track("2"))
+    bodies = [("/v1/track", one), ("/v1/batch", f'{{"batch": [{one}]}}')]
+    for path, text in bodies:
+        answer = await backend.post(path, content=marked(text))
+        assert answer.json() == {"success": True, "accepted": 1, "rejected": 0}, path
+    lines = marked(f"{one}\r\n\r\n{line}\r\n")
+
+    async def byte_by_byte() -> AsyncIterator[bytes]:
+        for at in range(len(lines)):
+            yield lines[at : at + 1]
+
+    answer = await backend.post("/v1/bulk", content=byte_by_byte())
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (2, 0)
+
+
+async def test_what_is_not_in_utf8_is_told_so(backend: httpx.AsyncClient) -> None:
+    text = json.dumps({"batch": [track("1")]})
+    whole = await backend.post("/v1/batch", content=text.encode("utf-16"))
+    assert (whole.status_code, "send UTF-8" in whole.json()["message"]) == (400, True)
+    lines = await backend.post("/v1/bulk", content=json.dumps(track("1")).encode("utf-16-le"))
+    assert "send UTF-8" in lines.json()["errors"][0]["message"]
+
+
+async def test_groups_of_a_batch_are_told_once_each_in_their_order(
+    backend: httpx.AsyncClient, open_database: OpenDatabase
+) -> None:
+    calls = [
+        message("group", type="group", messageId=call_id, groupId=account)
+        for call_id, account in (("2", "beta"), ("1", "acme"), ("2", "other"))
+    ]
+    for _ in range(2):
+        answer = await backend.post("/v1/batch", json={"batch": calls})
+        assert answer.json() == {"success": True, "accepted": 3, "rejected": 0}
+    database = await open_database("health")
+    async with database.transaction() as tx:
+        told = await tx.fetch_all(
+            "SELECT aggregateid FROM outbox WHERE type LIKE '%group_identified%' ORDER BY seq"
+        )
+    assert [row["aggregateid"] for row in told] == ["beta", "acme"]
 
 
 async def test_a_posthog_key_that_opens_nothing_is_a_401(backend: httpx.AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +50,15 @@ def batch(*values: Any, start: int = 0) -> Batch:
         for n, v in enumerate(values)
     ]
     return Batch(TOPIC, 0, start, records)
+
+
+def on_time(given: Batch) -> Batch:
+    """Have each record come in at the time of its first event."""
+    for record in given.records:
+        events = json.loads(record.value or b"")
+        first = events[0] if isinstance(events, list) else events
+        record.timestamp = int(datetime.fromisoformat(first["time"]).timestamp() * 1000)
+    return given
 
 
 @pytest.fixture
@@ -146,7 +155,7 @@ async def test_a_drop_against_the_own_normal_opens_one_risk_with_its_reason(
             for n in range(daily)
         ]
         clock.set(max(clock.now(), at))
-        await stream.handle([batch(events, start=day)], GROUP)
+        await stream.handle([on_time(batch(events, start=day))], GROUP)
     await Sealer().run(health)
     await refresh_scores(health)
     risk = await value(health, "SELECT risk FROM risks WHERE reason = 'usage_drop'")
@@ -177,15 +186,15 @@ async def test_half_a_history_raises_no_alarm_while_the_rest_is_on_its_way(
         ]
 
     live = [event(f"live{n}", time=(NOON - timedelta(days=60 - n)).isoformat()) for n in range(60)]
-    await stream.handle([batch(live)], GROUP)
+    await stream.handle([on_time(batch(*live))], GROUP)
     sealer = Sealer()
     await sealer.run(health)
-    await stream.handle([batch(past(70, 25), start=1)], GROUP)
+    await stream.handle([batch(past(70, 25), start=60)], GROUP)
     await sealer.run(health)
     sealed = "SELECT sealed_through FROM accounts WHERE account_id = 'newcomer'"
     assert await value(health, sealed) is None
     clock.advance(timedelta(seconds=1))
-    await stream.handle([batch(past(25, 0), start=2)], GROUP)
+    await stream.handle([batch(past(25, 0), start=61)], GROUP)
     clock.advance(timedelta(seconds=4))
     await sealer.run(health)
     assert await value(health, sealed) == (NOON - timedelta(days=2)).date()
@@ -193,14 +202,15 @@ async def test_half_a_history_raises_no_alarm_while_the_rest_is_on_its_way(
 
 
 async def test_an_event_for_a_sealed_day_seals_it_again(
-    health: Database, stream: UsageStream
+    health: Database, stream: UsageStream, clock: FixedClock
 ) -> None:
     days = [event(f"d{n}", time=(NOON - timedelta(days=30 - n)).isoformat()) for n in range(30)]
-    await stream.handle([batch(days)], GROUP)
+    await stream.handle([on_time(batch(*days))], GROUP)
     sealer = Sealer()
     await sealer.run(health)
     late = event("late", time=(NOON - timedelta(days=10)).isoformat())
-    await stream.handle([batch(late, start=1)], GROUP)
+    await stream.handle([batch(late, start=30)], GROUP)
+    clock.advance(timedelta(seconds=5))  # more of the past may be on its way
     await sealer.run(health)
     async with health.transaction() as tx:
         row = (await detector.kept(tx, ["acme"]))["acme"]

@@ -21,7 +21,11 @@ BACKFILL_AFTER = timedelta(days=7)
 
 LONGEST_NAME = 200
 LONGEST_ID = 256
+LARGEST_EVENT = 32 * 1024
 DEEPEST = 100
+SURELY_FLAT = 50
+"""An event with no more brackets than this needs no look at how deep they are nested."""
+
 _LARGEST_NUMBER = 2**63
 _FAR = timedelta(days=366_000)
 _KINDS: Mapping[type, str] = {dict: "this object", list: "this array"}
@@ -170,9 +174,7 @@ def read_cloudevent(event: object, reception: Reception) -> UsageEvent:
     subject = event.get("subject")
     if not is_account_id(subject):
         raise InvalidEvent("missing_account", "Set subject to the id of the account.")
-    data = event.get("data")
-    data = data if isinstance(data, dict) else {}
-    properties = data.get("properties")
+    data = members(event, "data")
     time = reception.event_time(event.get("time"))
     return UsageEvent(
         id=text(event, "id", longest=LONGEST_ID),
@@ -181,7 +183,7 @@ def read_cloudevent(event: object, reception: Reception) -> UsageEvent:
         time=time,
         account_id=subject,
         user_id=user(data, "user_id", "userId"),
-        properties=properties if isinstance(properties, dict) else {},
+        properties=members(data, "properties"),
         is_backfill=event.get("backfill") in (True, "true") or reception.is_backfill(time),
     )
 

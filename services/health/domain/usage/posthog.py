@@ -1,6 +1,8 @@
 """PostHog's captures, as its SDKs send them."""
 
+import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,9 +59,24 @@ def read_capture(capture: object, reception: Reception) -> Call:
 
 
 def _id_of(capture: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
-    if not capture.get("uuid") and properties.get("$insert_id"):
-        return message_id(properties, "$insert_id")
+    """Return the id of an event: its uuid, or what SDKs sent before they made one.
+
+    posthog-python made none by default up to version 3: what it keeps when it sends again is the
+    event itself, with its time to the microsecond.
+    """
+    if capture.get("uuid") in (None, ""):
+        if properties.get("$insert_id"):
+            return message_id(properties, "$insert_id")
+        if capture.get("messageId"):
+            return message_id(capture)
+        if isinstance(capture.get("timestamp"), str):
+            return _digest(capture, properties)
     return message_id(capture, "uuid")
+
+
+def _digest(capture: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    said = [*map(capture.get, ("event", "distinct_id", "timestamp")), properties]
+    return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _usage(

@@ -115,8 +115,8 @@ async def test_a_list_for_a_program_is_cut_nowhere(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     said = await run("list", "--database", database_url)
-    assert "active version" in said.stdout
-    assert "newest version" in said.stdout
+    assert "since (UTC)" in said.stdout
+    assert "enterprise" in said.stdout
     assert "…" not in said.stdout
 
 

@@ -221,7 +221,8 @@ async def test_a_risk_that_is_over_cannot_be_handled(
     answer = await do(csm, risk, verb, **body.get(verb, {}))
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (409, "risk_not_open")
-    assert problem["detail"] == "the risk is recovered, not open"
+    said = "the risk is recovered, not open; a comment can be added all the same"
+    assert problem["detail"] == said
 
 
 WRONG: list[tuple[str, dict[str, Any], int, str]] = [

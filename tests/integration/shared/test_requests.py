@@ -97,7 +97,8 @@ async def test_an_order_sent_again_gets_the_first_answer(
 
 
 @pytest.mark.parametrize(
-    ("path", "body"), [(ACCOUNTS, {"name": "Other"}), (f"{ACCOUNTS}?x=1", {"name": "Acme"})]
+    ("path", "body"),
+    [(ACCOUNTS, {"name": "Other"}), (f"{ACCOUNTS}/acme/contacts", {"name": "Acme"})],
 )
 async def test_a_key_used_for_another_request_is_refused(
     client: httpx.AsyncClient, onboarding: Database, path: str, body: dict[str, Any]

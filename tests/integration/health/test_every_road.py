@@ -14,9 +14,8 @@ from services.health.listeners import UsageStream
 from services.health.settings import load_profile
 from services.health.storage import raw
 from shared.bus.batches import Batch
-from shared.db import inbox
 from shared.db.transaction import Database
-from tests.conftest import NOON, OpenDatabase
+from tests.conftest import NOON
 from tests.integration.health.test_ingest import backend
 from tests.integration.health.test_usage_stream import (
     GROUP,
@@ -25,26 +24,15 @@ from tests.integration.health.test_usage_stream import (
     batch,
     counted,
     event,
+    health,
+    stream,
     value,
 )
 
-__all__ = ["backend"]
+__all__ = ["backend", "health", "stream"]
 
 PLAIN = event("plain")
 DATA = {"user_id": "u1", "properties": {"seats": 3}}
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    database = await open_database("health")
-    async with database.transaction() as tx:
-        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
-    return database
-
-
-@pytest.fixture
-def stream(health: Database) -> UsageStream:
-    return UsageStream(health, load_profile())
 
 
 def packed(data: bytes, **changes: Any) -> dict[str, Any]:

@@ -9,12 +9,10 @@ import pytest
 
 from services.health.domain.usage.event import Reception, read_cloudevent
 from services.health.listeners import UsageStream
-from services.health.settings import load_profile
 from shared.bus.batches import Batch
 from shared.contracts.event import Event, MalformedEvent
-from shared.db import inbox
 from shared.db.transaction import Database
-from tests.conftest import NOON, OpenDatabase
+from tests.conftest import NOON
 from tests.integration.health.test_usage_stream import (
     GROUP,
     TOPIC,
@@ -22,27 +20,18 @@ from tests.integration.health.test_usage_stream import (
     batch,
     counted,
     event,
+    health,
+    stream,
     value,
 )
+
+__all__ = ["health", "stream"]
 
 DEEP = b'{"specversion":"1.0","data":' + b"[" * 100_000
 
 
 def nested(depth: int) -> bytes:
     return b'{"specversion":"1.0","data":' + b"[" * depth + b"]" * depth + b"}"
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    database = await open_database("health")
-    async with database.transaction() as tx:
-        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
-    return database
-
-
-@pytest.fixture
-def stream(health: Database) -> UsageStream:
-    return UsageStream(health, load_profile())
 
 
 @pytest.mark.parametrize(

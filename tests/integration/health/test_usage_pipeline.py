@@ -18,24 +18,22 @@ from shared.db import inbox
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tenure.cli.app import app
-from tests.conftest import NOON, OpenDatabase
-from tests.integration.health.test_usage_stream import GROUP, TOPIC, batch, counted, event, value
+from tests.conftest import NOON
+from tests.integration.health.test_usage_stream import (
+    GROUP,
+    TOPIC,
+    batch,
+    counted,
+    event,
+    health,
+    stream,
+    value,
+)
+
+__all__ = ["health", "stream"]
 
 ONE_DAY = timedelta(days=1)
 TODAY = NOON.date()
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    database = await open_database("health")
-    async with database.transaction() as tx:
-        await inbox.start_position(tx, GROUP, TOPIC, {0: 0}, log_id="test")
-    return database
-
-
-@pytest.fixture
-def stream(health: Database) -> UsageStream:
-    return UsageStream(health, load_profile())
 
 
 def at(database: Database, clock: FixedClock) -> Database:

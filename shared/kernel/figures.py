@@ -1,4 +1,4 @@
-"""Numbers and lists as people read them."""
+"""Numbers, names and lists as people read them."""
 
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -61,6 +61,15 @@ def figure(value: float) -> str:
     ('12345', '0.9062', '2.5')
     """
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def spoken(name: str) -> str:
+    """Return a name of ours as people say it.
+
+    >>> spoken("days_since_activity")
+    'days since activity'
+    """
+    return name.replace("_", " ")
 
 
 def listed(names: Sequence[str]) -> str:

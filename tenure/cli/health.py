@@ -23,7 +23,6 @@ from services.health.domain.score.wording import (
     reason,
     sentence,
     source,
-    spoken,
 )
 from services.health.storage.scores import profile_label
 from services.health.usecases.accounts import AccountUnknown
@@ -36,7 +35,7 @@ from services.health.usecases.explaining import (
 from services.health.usecases.explaining import explain as explain_score
 from shared.db.transaction import Transaction
 from shared.kernel.days import zone_of
-from shared.kernel.figures import counted
+from shared.kernel.figures import counted, spoken
 from tenure.cli.databases import run_in
 from tenure.cli.evaluate_detector import evaluate_detector
 from tenure.cli.health_backtest import backtest

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 
 from shared.contracts.showing import read_shown
 from shared.kernel.errors import Invalid, Refusal, type_of
+from shared.kernel.figures import spoken
 
 # What a program reads is cut nowhere: only a terminal has an edge. Both are needed to set one.
 _WIDTH, _HEIGHT = (None, None) if sys.stdout.isatty() else (10_000, 100)
@@ -84,7 +85,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, em
     if not rows:
         out.print(empty)
         return
-    # An id is for copying: nothing of it may be cut off.
+    # Names with blanks can be wrapped. An id is for copying: nothing of it may be cut off.
     table = Table(
         *(Column(spoken(name), overflow="fold", no_wrap=name == "id") for name in columns)
     )
@@ -139,11 +140,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple, set, frozenset)):
         return " ".join(map(str, sorted(value)))
     return str(value)
-
-
-def spoken(name: str) -> str:
-    """Return the name of a column as people say it, which also lets a terminal wrap it."""
-    return name.replace("_", " ")
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from shared.contracts.health import RiskOpened, RiskRecovered, RiskWorsened, Sco
 from shared.contracts.notifications import NotificationDelivered
 from shared.contracts.onboarding import FirstValueReached
 from shared.contracts.renewals import RenewalAtRisk, RenewalReassessed, RenewalRestored
+from shared.kernel.figures import spoken
 
 _CHANNELS = 3
 _COLOURS = {"low": "yellow", "medium": "dark_orange", "high": "red", "critical": "bold red"}
@@ -93,7 +94,7 @@ def _renewal(name: str, fact: RenewalAtRisk | RenewalReassessed | RenewalRestore
         at_stake = f"{fact.amount_minor // 100:,} {fact.currency} at stake"
         return f"[magenta]↓[/magenta] {name} {change}, a save is open; {at_stake}"
     if isinstance(fact, RenewalReassessed):
-        reasons = f"{_words(fact.reason)} counts with {_words(fact.into_reason)}"
+        reasons = f"{spoken(fact.reason)} counts with {spoken(fact.into_reason)}"
         return f"[green]↑[/green] {name} {change}, {reasons}"
     if fact.probability == fact.previous_probability:
         return f"[magenta]=[/magenta] {name} renewal stays at {fact.probability:.0%}"
@@ -104,14 +105,14 @@ def _renewal(name: str, fact: RenewalAtRisk | RenewalReassessed | RenewalRestore
 def _offer(name: str, fact: OpportunityOpened | OpportunityWithheld) -> str:
     if isinstance(fact, OpportunityOpened):
         return f"[cyan]+[/cyan] {name} upsell offered: {fact.utilisation:.0%} of the seats in use"
-    because = ", ".join(_words(why.removeprefix("risk:")) for why in fact.because)
+    because = ", ".join(spoken(why.removeprefix("risk:")) for why in fact.because)
     return f"[yellow]◌[/yellow] {name} upsell withheld: {because}"
 
 
 def _score(name: str, fact: ScoreChanged) -> Iterator[str]:
     before, now = fact.previous_band, fact.band
     if before in _BANDS and now in _BANDS and before != now:
-        change = f"{fact.previous_score:.0f} → {fact.score:.0f}, {_words(now)}"
+        change = f"{fact.previous_score:.0f} → {fact.score:.0f}, {spoken(now)}"
         colour = _BANDS[now]
         yield f"[{colour}]●[/{colour}] {name} health [{colour}]{change}[/{colour}]"
 
@@ -119,17 +120,13 @@ def _score(name: str, fact: ScoreChanged) -> Iterator[str]:
 def _plain(name: str, fact: Fact) -> Iterator[str]:
     if isinstance(fact, RiskWorsened):
         colour = _COLOURS.get(fact.severity, "red")
-        worse = f"{_words(fact.reason)} is worse: {fact.severity}"
+        worse = f"{spoken(fact.reason)} is worse: {fact.severity}"
         yield f"[{colour}]▲[/{colour}] {name} [{colour}]{worse}[/{colour}]"
     elif isinstance(fact, RiskRecovered):
-        yield f"[green]✔[/green] {name} [green]recovered: {_words(fact.reason)}[/green]"
+        yield f"[green]✔[/green] {name} [green]recovered: {spoken(fact.reason)}[/green]"
     elif isinstance(fact, FirstValueReached):
         yield f"[cyan]★[/cyan] {name} first value: three users exported a report"
 
 
 def _seconds(since: datetime, until: datetime) -> str:
     return f"{(until - since).total_seconds():.2f} s"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

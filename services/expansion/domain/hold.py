@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from shared.kernel.figures import spoken
+
 LANDING = "landing"
 
 
@@ -33,7 +35,7 @@ class Hold:
         """The reason, for people."""
         if self.name == LANDING:
             return f"the account is landing (until {self.until})"
-        reason = self.name.removeprefix("risk:").replace("_", " ")
+        reason = spoken(self.name.removeprefix("risk:"))
         return f'the risk "{reason}" is open'
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from services.health.usecases import backtest_charts as charts
 from services.health.usecases.backtest_charts import Point
+from shared.kernel.figures import spoken
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
@@ -77,7 +78,7 @@ def _figures(rows: Sequence[Mapping[str, Any]], key: str, words: str, told: Any)
 
 def _bands(rows: Sequence[Mapping[str, Any]]) -> str:
     points = [
-        _point(row["band"].replace("_", " "), row["lost"], charts.percent)
+        _point(spoken(row["band"]), row["lost"], charts.percent)
         for row in rows
         if row["lost"]["value"] is not None
     ]

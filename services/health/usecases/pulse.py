@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from services.health.domain.risk.disagreement import PULSE_HOLDS, band_of_pulse, disagree, holds
 from services.health.domain.score.score import Band
-from services.health.domain.score.wording import spoken
 from services.health.settings import SignalSettings
 from services.health.storage import disagreements, looks, pulses, scores
 from services.health.storage.pulses import Pulse
@@ -19,6 +18,7 @@ from services.health.usecases.disagreements import (
 from services.health.usecases.profiles import PROFILES
 from shared.contracts.health import PulseSet
 from shared.db.transaction import Row, Transaction
+from shared.kernel.figures import spoken
 from shared.kernel.ids import new_id
 
 SCORE = "score"

@@ -30,6 +30,7 @@ from services.health.usecases.disagreements import REASON_GONE, settle_subject
 from services.health.usecases.ranking import rank
 from shared.contracts.health import RiskMerged, RiskOpened, RiskRecovered, RiskWorsened
 from shared.db.transaction import Transaction
+from shared.kernel.figures import spoken
 from shared.kernel.ids import new_id
 
 _TITLES: Mapping[str, str] = {
@@ -235,4 +236,4 @@ def title_of(reason: str, profiles: Profile | ProfileBook) -> str:
         return titled
     if reason.endswith("_drop"):  # of a metric that the profile watches
         return f"{reason.removesuffix('_drop').replace('_', ' ').capitalize()} has dropped"
-    return reason.replace("_", " ").capitalize()
+    return spoken(reason).capitalize()

@@ -8,7 +8,7 @@ from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS
 from services.health.domain.profile.profile import DropRule, Severity
 from services.health.domain.risk.reasons import SUGGESTIONS
 from services.health.domain.risk.risk import Finding, Reason, Stage
-from shared.kernel.figures import percent
+from shared.kernel.figures import percent, spoken
 
 RARE_CHANCE = 0.02
 """So few active days are told only when chance alone gives them this rarely."""
@@ -84,26 +84,26 @@ def _back(reading: DropReading) -> str:
 
 def _down(reading: DropReading) -> str:
     return (
-        f"{_subject(reading.metric)} at {reading.ratio:.0%} of what is normal for this "
+        f"{_subject(reading.metric)} at {percent(reading.ratio)} of what is normal for this "
         f"account on these weekdays; {_peers(reading.peers)}; "
-        f"{_sure(reading.probability)} sure it is down by more than 30%."
-    ).replace("%", " %")
+        f"{_sure(reading.probability)} sure it is down by more than 30 %."
+    )
 
 
 def _sure(probability: float) -> str:
     """Return a probability in whole percent; it is never said to be certain."""
-    return "over 99%" if probability > _NEVER_ABOVE else f"{probability:.0%}"
+    return "over 99 %" if probability > _NEVER_ABOVE else percent(probability)
 
 
 def _subject(metric: str) -> str:
     names = {EVENTS: "Usage", ACTIVE_USERS: "Active users"}
-    return names.get(metric, metric.replace("_", " ").capitalize())
+    return names.get(metric, spoken(metric).capitalize())
 
 
 def _peers(peers: PeerLevel) -> str:
     if peers.level is None:
         return "no comparable customers yet"
-    said = f"similar customers are at {peers.level:.0%}"
+    said = f"similar customers are at {percent(peers.level)}"
     return f"{said}, the whole segment is down" if peers.is_alarming else said
 
 

@@ -19,9 +19,9 @@ from services.health.domain.profile.profile import (
 )
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
-from services.health.domain.score.wording import short_label, spoken
+from services.health.domain.score.wording import short_label
 from shared.kernel.days import local_day
-from shared.kernel.figures import counted
+from shared.kernel.figures import counted, spoken
 
 HALF_LIVES_UNTIL_FADED = 2
 SUGGESTIONS: dict[str, str] = {

@@ -2,9 +2,8 @@
 
 from services.health.domain.profile.profile import Bands, Profile
 from services.health.domain.score.score import COVERAGE_MARGIN, Band, band_after
-from shared.kernel.figures import figure, percent
+from shared.kernel.figures import figure, percent, spoken
 
-_NAMES = {Band.AT_RISK: "at risk", Band.WATCH: "watch", Band.HEALTHY: "healthy"}
 _ALL_KNOWN = 1.0
 
 
@@ -18,7 +17,7 @@ def band_in_words(band: Band, score: float, coverage: float, profile: Profile) -
         return _unknown(coverage, profile.coverage_floor)
     lies_in = band_after(None, score, _ALL_KNOWN, profile)
     if band is lies_in:
-        return f"{_NAMES[band].capitalize()}: {_range(band, profile.bands)}."
+        return f"{spoken(band).capitalize()}: {_range(band, profile.bands)}."
     return _still(band, lies_in, profile.bands)
 
 
@@ -45,6 +44,6 @@ def _still(band: Band, lies_in: Band, bands: Bands) -> str:
     edge = bands.watch_below if Band.HEALTHY in (band, lies_in) else bands.at_risk_below
     left = f"at {figure(edge + margin)}" if is_rising else f"under {figure(edge - margin)}"
     return (
-        f"Still {_NAMES[band]}: it becomes {_NAMES[lies_in]} {left} points, {figure(margin)} past "
+        f"Still {spoken(band)}: it becomes {spoken(lies_in)} {left} points, {figure(margin)} past "
         f"the edge at {figure(edge)}, so that small changes do not move an account back and forth."
     )

@@ -1,8 +1,8 @@
 """What is not known of an account, and who can tell: for the people who look at its score."""
 
 from services.health.domain.score.score import Line
-from services.health.domain.score.wording import label, spoken
-from shared.kernel.figures import listed
+from services.health.domain.score.wording import label
+from shared.kernel.figures import listed, spoken
 
 _OF_USAGE = (
     "Usage of the product has not been seen for a whole day yet. If it should have been: whoever "

@@ -8,7 +8,7 @@ from services.health.domain.score.evidence import NO_NORMAL_YET
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.reading import NORMAL
 from services.health.domain.score.score import Line, Score
-from shared.kernel.figures import counted, figure, percent
+from shared.kernel.figures import counted, figure, percent, spoken
 
 _LABELS = {
     "usage_ratio": "Usage",
@@ -35,7 +35,7 @@ _A_DAY_FRESHER = 1.0
 
 def label(metric: str) -> str:
     """Return what people call an input."""
-    return _LABELS.get(metric, metric.replace("_", " ").capitalize())
+    return _LABELS.get(metric, spoken(metric).capitalize())
 
 
 def short_label(metric: str) -> str:
@@ -213,11 +213,6 @@ def _signed(points: float) -> str:
     if abs(points) < _LEAST_SHOWN:
         return "under 0.1 points"
     return f"{'+' if points >= 0 else '−'}{abs(points):.1f} points"  # noqa: RUF001 - as above
-
-
-def spoken(name: str) -> str:
-    """Return a name of ours as people say it."""
-    return name.replace("_", " ")
 
 
 def moment_in_words(moment: datetime, zone: tzinfo) -> str:

@@ -1,13 +1,13 @@
 """Signals: typed observations from outside usage."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.health.api.shapes import AccountId, BodyAccountId, Reader, Reason, Text, Writer
-from services.health.domain.signal.catalogue import SignalValueInvalid
+from services.health.domain.signal.catalogue import EARLIEST, SignalValueInvalid
 from services.health.storage import signals
 from services.health.usecases.signals import (
     Reported,
@@ -30,7 +30,7 @@ router = api_router("/api/v1", tags=["signals"])
 
 
 def _since_1970(moment: datetime) -> datetime:
-    if moment < datetime(1970, 1, 1, tzinfo=UTC):
+    if moment < EARLIEST:
         raise ValueError("Choose a time since 1970")
     return moment
 

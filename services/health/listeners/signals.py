@@ -7,9 +7,10 @@ does not fit becomes a rejection that its sender can read.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from services.health.domain.signal.catalogue import EARLIEST
 from services.health.storage import intake
 from services.health.storage.intake import Rejection
 from services.health.usecases.signals import Reported, record_signal
@@ -29,7 +30,6 @@ from shared.observability.metrics import DEAD_LETTERS, EVENTS_HANDLED
 log = get_logger(__name__)
 
 PREFIX = "io.tenure.signal."
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_LIMIT = 30.0
 _LONGEST = 200
 _LONGEST_RAW = 32 * 1024
@@ -144,7 +144,7 @@ def _observed_at(event: Event) -> datetime:
         at = event.time if given is None else parse_time(given)
     except (MalformedEvent, OverflowError):
         raise InvalidSignal(f"data.observed_at: {given!r} is not RFC 3339 with an offset") from None
-    if at < _EARLIEST:
+    if at < EARLIEST:
         raise InvalidSignal(f"data.observed_at: {at.isoformat()} is before 1970; send a later time")
     return at
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from services.health.domain.profile.profile import Profile, Severity, SignalRule
 from shared.kernel.errors import Invalid
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing is observed before it, on whichever road it comes."""
 
 
 class SignalValueInvalid(Invalid):

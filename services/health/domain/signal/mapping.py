@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from services.health.domain.signal.catalogue import EARLIEST
 from services.health.domain.signal.signature import Scheme
 from shared.kernel.errors import Kind, Refusal
 from shared.kernel.ids import is_account_id
 
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 200
 _ABSENT = object()
 
@@ -174,7 +174,7 @@ def _moment(found: object) -> datetime:
     else:
         read = datetime.fromisoformat(str(found))
         read = read if read.tzinfo else read.replace(tzinfo=UTC)
-    if read < _EARLIEST:
+    if read < EARLIEST:
         raise ValueError(read)
     return read
 

@@ -8,7 +8,6 @@ whatever a zombie or a stale fetch does, it cannot commit.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from shared.bus.batches import Batch, Record
 from shared.bus.cancellation import no_leaked_cancellation
+from shared.bus.client import Subscription, check_alive, client_of
 from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
@@ -69,22 +69,6 @@ class _Directly:
         return
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """Which topics a group reads, as which member, and how much at a time.
-
-    A member with an ``instance_id`` keeps its partitions over a restart that is shorter than the
-    session; one without leaves them to the others at once.
-    """
-
-    group: str
-    topics: Sequence[str]
-    instance_id: str | None
-    max_records: int = 500
-    fetch_bytes: int = 1024 * 1024
-    session_seconds: float = 45.0
-
-
 class Consumer:
     """Feeds a handler with the records of the partitions that are ours."""
 
@@ -104,6 +88,8 @@ class Consumer:
             subscription.group, bootstrap=bootstrap, database=database, cluster=cluster
         )
         self._watchdog = Watchdog(subscription.group)
+        self._waiting: asyncio.Timeout | None = None
+        self._mistake: Exception | None = None
         self._expected: dict[TopicPartition, int] = {}
         self._saved: dict[TopicPartition, int] = {}
         self._token = self._cleared = 0
@@ -125,7 +111,7 @@ class Consumer:
                 except Exception as error:
                     if not (is_unavailable(error) or isinstance(error, KafkaError)):
                         raise
-                    self._watchdog.beat()
+                    self._beat()
                     log.warning(
                         "consumer_reconnects",
                         group=self._subscription.group,
@@ -136,9 +122,10 @@ class Consumer:
             self._watchdog.stop()
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        client = self._client()
+        client = client_of(self._subscription, self._bootstrap)
         await self._handler.discard()
         self._seated, self._expected, self._saved = False, {}, {}
+        self._mistake = None
         await client.start()
         self._is_another_log = False
         beside = [
@@ -161,33 +148,21 @@ class Consumer:
         Each statement has a limit of its own. A loop that is blocked cannot say it.
         """
         if self._is_saving:
-            self._watchdog.beat()
+            self._beat()
 
-    def _client(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=self._subscription.group,
-            group_instance_id=self._subscription.instance_id,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=int(self._subscription.session_seconds * 1000),
-            heartbeat_interval_ms=int(min(3.0, self._subscription.session_seconds / 6) * 1000),
-            max_poll_interval_ms=300_000,
-            # Longer than a dead member is waited for, and under the watchdog's limit: a broker
-            # that never answers (the embedded one, when a group's leader dies) is asked again.
-            request_timeout_ms=int(self._subscription.session_seconds * 1000) + 5_000,
-            retry_backoff_ms=100,
-            metadata_max_age_ms=10_000,
-            fetch_max_wait_ms=250,
-            fetch_max_bytes=8 * 1024 * 1024,
-            max_partition_fetch_bytes=self._subscription.fetch_bytes,
-        )
+    def _beat(self) -> None:
+        self._watchdog.beat()
+        if self._waiting is not None:
+            now = asyncio.get_running_loop().time()
+            self._waiting.reschedule(now + self._subscription.patience_seconds)
 
     async def _loop(
         self, client: AIOKafkaConsumer, stop: asyncio.Event, beside: Sequence[asyncio.Task[None]]
     ) -> None:
         while not stop.is_set():
-            self._watchdog.beat()
+            self._beat()
+            if self._mistake is not None:
+                raise self._mistake
             for ended in (task for task in beside if task.done()):
                 ended.result()  # by a mistake of ours: nobody would look at the log any more
             if self._is_another_log:
@@ -199,11 +174,7 @@ class Consumer:
                 await self._handler.discard()
                 self._cleared = token
                 continue
-            # Only getmany: a cancelled getone would switch the client's own poll watchdog off.
-            fetched = await client.getmany(
-                timeout_ms=0 if self._handler.is_busy else _IDLE_MS,
-                max_records=self._subscription.max_records,
-            )
+            fetched = await self._fetch(client)
             if token != self._token or not self._seated:
                 # It may begin after records that were dropped here before: never process it.
                 self._rewind(client)
@@ -212,6 +183,20 @@ class Consumer:
                 await self._handler.pause(_PAUSE)
             await self._process(client, fetched)
         await self._hand_over(client, [], wait=True)
+
+    async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Return what the client has read. Raises when it might never read anything again."""
+        check_alive(client)
+        try:
+            async with asyncio.timeout(self._subscription.patience_seconds) as self._waiting:
+                # Only getmany: a cancelled getone would switch the client's poll watchdog off.
+                fetched: Mapping[TopicPartition, Sequence[Record]] = await client.getmany(
+                    timeout_ms=0 if self._handler.is_busy else _IDLE_MS,
+                    max_records=self._subscription.max_records,
+                )
+        finally:
+            self._waiting = None
+        return fetched
 
     async def _process(
         self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Record]]
@@ -263,7 +248,7 @@ class Consumer:
             except Exception as error:
                 if not is_unavailable(error):
                     raise
-                self._watchdog.beat()
+                self._beat()
                 await asyncio.sleep(wait)
                 wait = min(5.0, wait * 2)
             else:
@@ -287,13 +272,15 @@ class Consumer:
         """Take partitions over, from where Postgres says they stand."""
         while True:
             try:
-                expected = await self._positions.find(client, assigned)
+                with no_leaked_cancellation():
+                    expected = await self._positions.find(client, assigned)
                 break
             except Exception as error:
                 if not (is_unavailable(error) or isinstance(error, KafkaError)):
+                    self._mistake = error  # the client would only log it, and go on without us
                     raise
                 log.warning("seating_waits", error=str(error) or type(error).__name__)
-                self._watchdog.beat()
+                self._beat()
                 await asyncio.sleep(_RECONNECT)
         # From here on nothing may wait: what is fetched next begins at these positions.
         self._take(client, expected)

@@ -15,7 +15,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from shared.auth.key_ring import KeyRing
-from shared.bus.consumer import Consumer, Handler, Subscription
+from shared.bus.client import Subscription
+from shared.bus.consumer import Consumer, Handler
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.listeners import Listener, topics_of
 from shared.bus.producer import Producer

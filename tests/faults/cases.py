@@ -14,6 +14,7 @@ from shared.bus.topics import USAGE_TOPIC
 from tests.faults.harness import brokers, nemesis
 from tests.faults.harness.background import wait_until
 from tests.faults.harness.checker import Verdict, check
+from tests.faults.harness.evidence import evidence
 from tests.faults.harness.scene import Scene, Setting
 
 SHORT_SILENCE = 20.0
@@ -30,6 +31,7 @@ class Result:
     seconds: float
     problems: list[str] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -45,7 +47,8 @@ class Result:
         """Return it as people read it."""
         head = f"{'ok  ' if self.holds else 'FAIL'} {self.case} ({self.seconds:.0f} s)"
         lines = [line for verdict in self.verdicts for line in verdict.lines()]
-        return "\n".join([head, *(f"  ! {each}" for each in self.problems), *lines])
+        said = [f"  {each}" for each in self.evidence]
+        return "\n".join([head, *(f"  ! {each}" for each in self.problems), *lines, *said])
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
@@ -58,6 +61,7 @@ class Result:
             "ok": self.holds,
             "seconds": round(self.seconds, 1),
             "problems": self.problems,
+            "evidence": self.evidence,
             "invariants": verdicts,
         }
 
@@ -170,6 +174,8 @@ def run_case(scene: Scene, name: str, case: Case) -> Result:
     scene.settle()
     result = Result(name, 0, problems, check(scene))
     result.seconds = monotonic() - started
+    if not result.holds:
+        result.evidence = evidence(scene)
     scene.say(result.report())
     scene.say(f"  repeat: {command(scene.setting, name)}")
     return result

@@ -11,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.health.listeners import SignalStream
-from shared.bus.consumer import Batch, Consumer, Subscription
+from shared.bus.client import Subscription
+from shared.bus.consumer import Batch, Consumer
 from shared.bus.retry import Backoff
 from shared.bus.topics import SIGNALS_TOPIC, Cluster
 from shared.db import inbox

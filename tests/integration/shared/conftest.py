@@ -11,7 +11,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from shared.bus.consumer import Consumer, Record, Subscription
+from shared.bus.client import Subscription
+from shared.bus.consumer import Consumer, Record
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.listeners import Listener, on
 from shared.bus.producer import Message, Producer
@@ -131,7 +132,17 @@ class Hall:
     ) -> AsyncIterator[Consumer]:
         """Consume until the block ends; entered once it has partitions."""
         cluster = Cluster(self._stack.bootstrap)
-        consumer = Consumer(
+        consumer = self.consumer(ear, cluster, member=member, backoff=backoff)
+        async with running(consumer.run):
+            await eventually(_is_assigned(consumer), within=30, what="partitions assigned")
+            yield consumer
+        await cluster.close()
+
+    def consumer(
+        self, ear: Ear, cluster: Cluster, *, member: str = "one", backoff: Backoff | None = None
+    ) -> Consumer:
+        """Return a consumer that does not run."""
+        return Consumer(
             Subscription(
                 self.group,
                 [self.topic],
@@ -143,10 +154,6 @@ class Hall:
             database=self.database,
             cluster=cluster,
         )
-        async with running(consumer.run):
-            await eventually(_is_assigned(consumer), within=30, what="partitions assigned")
-            yield consumer
-        await cluster.close()
 
     async def heard(self) -> list[str]:
         """Return the names that were heard, in order."""

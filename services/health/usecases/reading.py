@@ -54,7 +54,14 @@ def unreadable(raw: bytes, error: Exception) -> str:
         return "it is in UTF-16 or UTF-32; send UTF-8"
     if isinstance(error, UnicodeDecodeError):
         return "it is not in UTF-8; send UTF-8"
+    if _is_one_a_line(raw):
+        return "it has one event a line; POST such a body to /v1/bulk"
     return str(error)
+
+
+def _is_one_a_line(raw: bytes) -> bool:
+    first, _, others = raw.strip().partition(b"\n")
+    return bool(others) and isinstance(_decoded_or_none(first), dict)
 
 
 def may_be_unstorable(raw: bytes) -> bool:

@@ -173,6 +173,12 @@ async def test_what_is_not_in_utf8_is_told_so(backend: httpx.AsyncClient) -> Non
     assert "send UTF-8" in lines.json()["errors"][0]["message"]
 
 
+async def test_lines_sent_as_a_batch_are_shown_the_way(backend: httpx.AsyncClient) -> None:
+    lines = f"{json.dumps(track('1'))}\n{json.dumps(track('2'))}\n"
+    answer = await backend.post("/v1/batch", content=lines)
+    assert (answer.status_code, "/v1/bulk" in answer.json()["message"]) == (400, True)
+
+
 async def test_groups_of_a_batch_are_told_once_each_in_their_order(
     backend: httpx.AsyncClient, open_database: OpenDatabase
 ) -> None:

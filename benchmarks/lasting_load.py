@@ -3,20 +3,21 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 
 from benchmarks.database import Reader
-from benchmarks.ground import Ground
+from benchmarks.ground import Ground, open_ground
 from benchmarks.options import Options
 from benchmarks.progress import wait_for
+from tenure.catalog import SERVICES
 from tenure.stack.processes import ManagedProcess
 
 _MOST_GROWTH = 1 / 30
 """The part of a load that may be left when it ends; more, and the lag would go on growing."""
-_FIRST, _STEP = 0.4, 1.2
+_FIRST, _STEP = 0.5, 1.2
 _SETTLED_WITHIN = 120.0
 _WARM_UP_RATE, _WARM_UP_SECONDS = 8_000, 15.0
 
@@ -47,29 +48,44 @@ def lasting(
 
 
 def highest_sustained(
-    options: Options, ground: Ground, reader: Reader, backlog_rate: float
+    options: Options, backlog_rate: float
 ) -> tuple[float, list[dict[str, float]]]:
     """Return the highest rate at which no lag grew, in events per second, and all trials.
 
-    The accounts are known first, so that what happens once in their life is over. Begins with a
-    part of the rate of a short backlog and goes up: what an overload leaves behind, in the log and
-    in Postgres, would slow down the trials after it. When not even the first rate lasts, one step
-    less is returned, which nobody tried; the trials say so.
+    Begins with a part of the rate of a short backlog and goes up, each time on a ground of its
+    own: the embedded broker gets slower the more it holds, and an overload leaves work behind.
+    When not even the first rate lasts, one step less is returned, which nobody tried; the trials
+    say so.
     """
-    options.say("P2 the accounts of the load begin to use the product")
-    with lasting(ground, reader, _WARM_UP_RATE, _WARM_UP_SECONDS, "warm"):
-        pass
     seconds = 20.0 if options.quick else 60.0
     rate, sustained, trials = backlog_rate * _FIRST, 0.0, list[dict[str, float]]()
     while rate <= backlog_rate:
         options.say(f"P2 is {rate:,.0f} events/s sustained for {seconds:.0f} s?")
-        with lasting(ground, reader, rate, seconds, f"trial{len(trials)}") as load:
-            pass
-        trials.append({"rate": round(rate), "left_seconds": round(load.left_seconds, 2)})
-        if load.left_seconds > seconds * _MOST_GROWTH:
+        left = _left_after(options, rate, seconds)
+        trials.append({"rate": round(rate), "left_seconds": round(left, 2)})
+        if left > seconds * _MOST_GROWTH:
             break
         sustained, rate = rate, rate * _STEP
     return sustained or rate / _STEP, trials
+
+
+def _left_after(options: Options, rate: float, seconds: float) -> float:
+    with all_services(options) as ground, Reader(ground.stack.admin_url) as reader:
+        warm_up(ground, reader)
+        with lasting(ground, reader, rate, seconds, "trial") as load:
+            pass
+        return load.left_seconds
+
+
+def all_services(options: Options) -> AbstractContextManager[Ground]:
+    """Return a new ground with every service."""
+    return open_ground(options, services=tuple(SERVICES))
+
+
+def warm_up(ground: Ground, reader: Reader) -> None:
+    """Make the accounts of the load known, so that what happens once in their life is over."""
+    with lasting(ground, reader, _WARM_UP_RATE, _WARM_UP_SECONDS, "warm"):
+        pass
 
 
 def positions(reader: Reader) -> int:

@@ -19,12 +19,11 @@ from benchmarks.consumers import COUNTED
 from benchmarks.customers import Office
 from benchmarks.database import Reader
 from benchmarks.drain import Drain
-from benchmarks.ground import Ground, Served, open_ground
-from benchmarks.lasting_load import highest_sustained, lasting
+from benchmarks.ground import Ground, Served
+from benchmarks.lasting_load import all_services, highest_sustained, lasting, warm_up
 from benchmarks.options import Options
 from benchmarks.progress import wait_for
 from benchmarks.workload import Shape, make_corpus
-from tenure.catalog import SERVICES
 
 _SHARE = 0.7
 _LEAD = 4.0
@@ -79,19 +78,21 @@ def run(options: Options, ledger: Ledger) -> Mapping[str, Any]:
     """Measure P2; return its section of the report."""
     probes = 60 if options.quick else 220
     every = 0.25
-    with open_ground(options, services=tuple(SERVICES)) as ground:
+    options.say("P2 how fast a backlog is worked off")
+    with all_services(options) as ground, Reader(ground.stack.admin_url) as reader:
+        backlog_rate = _backlog_rate(options, ground, reader)
+    rate, trials = highest_sustained(options, backlog_rate)
+    accounts = [f"probe-{number:04}" for number in range(probes)]
+    with all_services(options) as ground:
         url = ground.stack.admin_url
         key = ground.write_key(url, "/bench", ["admin"])
         options.say(f"P2 opening {probes} customers")
-        accounts = [f"probe-{number:04}" for number in range(probes)]
         with Office(ground.stack.urls, key) as office, Reader(url) as reader:
             office.open_all(accounts)
             wait_for(
                 lambda: int(reader.value(_KNOWN)), 2 * probes, within=60, is_alive=lambda: True
             )
-            options.say("P2 how fast a backlog is worked off")
-            backlog_rate = _backlog_rate(options, ground, reader)
-            rate, trials = highest_sustained(options, ground, reader, backlog_rate)
+            warm_up(ground, reader)
             options.say(f"P2 probes under load, {_SHARE:.0%} of {rate:,.0f} events/s")
             found = _probe(ground, office, reader, (accounts, every, rate * _SHARE))
         _check(ledger, found, accounts)

@@ -1,10 +1,13 @@
-"""The Kafka client of a member of a group, and whether it still does its work."""
+"""Kafka clients, and whether they still do their work.
+
+A cancellation that goes astray in a client when a node dies ends the tasks that read, send or look
+for nodes, and nothing says so: it answers that there is nothing to read, or never answers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 _LONGEST_WAIT = 50.0
 """Shorter than the watchdog waits, and longer than a dead member is waited for."""
@@ -61,12 +64,13 @@ def client_of(subscription: Subscription, bootstrap: str) -> AIOKafkaConsumer:
     )
 
 
-def check_alive(client: AIOKafkaConsumer) -> None:
-    """Raise `KafkaConnectionError` when a client has given up reading.
-
-    A cancellation that goes astray in it when a node dies ends the tasks that read and that look
-    for nodes, and nothing says so: it goes on to answer that there is nothing to read.
-    """
+def reads(client: AIOKafkaConsumer) -> bool:
+    """Tell whether a started consumer still reads."""
     reading, looking = client._fetcher.error_future, client._client._sync_task  # noqa: SLF001
-    if reading.done() or looking.done():
-        raise KafkaConnectionError("the Kafka client reads no more")
+    return not (reading.done() or looking.done())
+
+
+def sends(client: AIOKafkaProducer) -> bool:
+    """Tell whether a started producer still sends."""
+    sending, looking = client._sender.sender_task, client.client._sync_task  # noqa: SLF001
+    return not (sending.done() or looking.done())

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.bus.batches import Batch, Record
 from shared.bus.cancellation import no_leaked_cancellation
-from shared.bus.client import Subscription, check_alive, client_of
+from shared.bus.client import Subscription, client_of, reads
 from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
@@ -186,7 +186,8 @@ class Consumer:
 
     async def _fetch(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[Record]]:
         """Return what the client has read. Raises when it might never read anything again."""
-        check_alive(client)
+        if not reads(client):
+            raise KafkaConnectionError("the Kafka client reads no more")
         try:
             async with asyncio.timeout(self._subscription.patience_seconds) as self._waiting:
                 # Only getmany: a cancelled getone would switch the client's poll watchdog off.

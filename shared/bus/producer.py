@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared.bus.cancellation import no_leaked_cancellation
+from shared.bus.client import sends
 from shared.kernel.errors import Kind, Refusal
 from shared.observability.metrics import UNACKNOWLEDGED_BYTES
 
@@ -129,6 +130,8 @@ class Producer:
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._starting:
+            if self._client is not None and not sends(self._client):
+                await self.stop()
             if self._client is None:
                 client = AIOKafkaProducer(
                     bootstrap_servers=self._bootstrap,

@@ -52,7 +52,7 @@ async def check_document(tx: Transaction, text: str) -> tuple[Document, list[str
     if newest is not None and document.profile.version <= newest["version"]:
         name, version = document.profile.name, newest["version"]
         told = f"version: {name} has version {version} already; write {version + 1} or more"
-        written = ProfileInvalid(told).placed(document.places.find("version"))
+        written = ProfileInvalid(told).placed(document.places.find)
         raise VersionTaken(written.detail, **written.context, newest_version=version)
     warnings = await _warnings(tx, document.profile)
     return document, [_placed(document, path, words) for path, words in warnings.items()]

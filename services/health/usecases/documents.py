@@ -127,7 +127,7 @@ def read_document(text: str, bases: Bases | None = None) -> Document:
         values = _extended(_plain(written), bases or {})
         return Document(text, values, parse_profile(values), places)
     except ProfileInvalid as error:
-        raise error.placed(places.find(error.path)) from None
+        raise error.placed(places.find) from None
 
 
 def _extended(values: Mapping[str, Any], bases: Bases) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from shared.bus import consumer
 from shared.bus.client import Subscription, client_of
@@ -83,6 +83,27 @@ async def test_a_client_that_gives_up_is_replaced(
         await eventually(_is_another(clients), within=20, what="another client")
         await wire.say(hall.topic, event_of(changed(account, "and later")))
         await hall.wait_for("before", "after", "and later")
+
+
+def _sends_no_more(client: AIOKafkaProducer) -> None:
+    client._sender.sender_task.cancel()  # noqa: SLF001 - as it happens to it
+
+
+def _finds_no_more(client: AIOKafkaProducer) -> None:
+    client.client._sync_task.cancel()  # noqa: SLF001 - as it happens to it
+
+
+@pytest.mark.parametrize("give_up", [_sends_no_more, _finds_no_more])
+async def test_a_producer_that_gives_up_is_replaced(
+    hall: Hall, wire: Wire, give_up: Callable[[AIOKafkaProducer], None]
+) -> None:
+    await wire.put(hall.topic, b"before")
+    client = wire.producer._client  # noqa: SLF001 - there is no other way to harm it
+    give_up(client)
+    await asyncio.sleep(0)  # the task ends when it is its turn
+    await wire.put(hall.topic, b"after")
+    assert [record.value for record in await wire.read(hall.topic)] == [b"before", b"after"]
+    assert wire.producer._client is not client  # noqa: SLF001
 
 
 async def test_a_mistake_while_partitions_are_taken_over_ends_the_consumer(

@@ -52,7 +52,7 @@ def refused(text: str) -> ProfileInvalid:
         ("weight: 1", "weight: -1", (8, 5), "dimensions.usage.weight", "write a number from 0"),
         ("weight: 1", "weight: 0", (6, 1), "dimensions", "give at least one dimension a weight"),
         ("weight: 1", "weight: &w 1\n    x: *w", (9, 8), "", "YAML aliases"),
-        ("weight: 1", "w: 1", (8, 5), "dimensions.usage.w", "unknown"),
+        ("weight: 1", "weight: 1\n    w: 1", (9, 5), "dimensions.usage.w", "unknown"),
         ("    weight: 1\n", "", (7, 3), "dimensions.usage.weight", "write a number"),
         ("- [0, 0]", "- [2, 0]", (11, 9), "dimensions.usage.inputs.usage_ratio.curve", "order the"),
         ("curve:", "weight: 0\n        curve:", (9, 5), "dimensions.usage.inputs", "name at least"),
@@ -87,6 +87,33 @@ def test_what_is_no_place_in_the_text_has_none(text: str, words: str) -> None:
     error = refused(text)
     assert error.detail.startswith(words) or words in error.detail
     assert "line" not in error.context
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_text() -> None:
+    text = (
+        GOOD.replace("version: 90", "version: ninety")
+        .replace("count,", "counts,")
+        .replace("weight: 1", "weight: -1")
+        .replace("- [0, 0]", "- [2, 0]")
+    )
+    error = refused(f"{text}typo: 1\n")
+    paths = [
+        "version",
+        "metrics.exports.kind",
+        "dimensions.usage.weight",
+        "dimensions.usage.inputs.usage_ratio.curve",
+        "typo",
+    ]
+    assert [told["pointer"] for told in error.context["errors"]] == [pointer(p) for p in paths]
+    first, *lines = error.detail.split("\n")
+    assert first == "5 mistakes:"
+    assert [line.split(": ")[1] for line in lines] == paths
+    assert error.context["path"] == "version"
+
+
+def test_a_mistake_hides_no_other_and_makes_no_other() -> None:
+    error = refused(GOOD.replace("weight: 1", "weight: one"))
+    assert len(error.context["errors"]) == 1
 
 
 def test_brackets_without_end_are_refused_where_they_are_too_deep() -> None:

@@ -1,7 +1,8 @@
 """From the mapping in a profile file to a Profile, or to an error that says what to change."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,13 @@ from services.health.domain.profile.profile import (
     Tiers,
     UsageMilestone,
 )
-from services.health.domain.profile.reading import ProfileInvalid, Section, check_name
+from services.health.domain.profile.reading import (
+    Mistakes,
+    ProfileInvalid,
+    Read,
+    Section,
+    check_name,
+)
 from services.health.domain.profile.selection import read_applies_to
 
 ANY = 1e12
@@ -32,32 +39,38 @@ LATEST_VERSION = 1_000_000_000
 def parse_profile(document: Mapping[str, Any]) -> Profile:
     """Build a profile from the mapping of its file.
 
-    Raises ProfileInvalid, which names the path of the first mistake and says what to write.
+    Raises ProfileInvalid, which names the path of each mistake and says what to write: one in each
+    metric, rule and input, and one in each other section.
     """
-    top = Section.of("", document).only(
+    top, mistakes = Section.of("", document), Mistakes()
+    mistakes.read(
+        top.only,
         "name", "version", "applies_to", "coverage_floor", "bands", "metrics", "dimensions",
         "signal_rules", "silence", "drop", "dip", "low_score", "milestones",
     )  # fmt: skip
-    name = check_name("name", top.text("name"))
-    return Profile(
+    name = mistakes.read(lambda: check_name("name", top.text("name")))
+    whom = partial(read_applies_to, top.values.get("name"))
+
+    def part(key: str, reader: Callable[[Section], Read]) -> Read:
+        return mistakes.read(lambda: reader(top.section(key)))
+
+    profile = Profile(
         name=name,
-        version=top.whole("version", 1, high=LATEST_VERSION),
-        applies_to=read_applies_to(name, top.section("applies_to")),
-        coverage_floor=top.number("coverage_floor", 0, 1, 0.5),
-        bands=_bands(top.section("bands")),
-        metrics=tuple(read_metric(key, one) for key, one in top.section("metrics").sections()),
-        dimensions=_dimensions(top.section("dimensions")),
-        signal_rules=tuple(
-            parse_rule(name, r) for name, r in top.section("signal_rules").sections()
-        ),
-        silence=_silence(top.section("silence")),
-        drop=_drop(top.section("drop")),
-        dip=_dip(top.section("dip")),
-        low_score=_low_score(top.section("low_score")),
-        milestones=tuple(
-            _milestone(name, one) for name, one in top.section("milestones").sections()
-        ),
+        version=mistakes.read(top.whole, "version", 1, high=LATEST_VERSION),
+        applies_to=part("applies_to", whom),
+        coverage_floor=mistakes.read(top.number, "coverage_floor", 0, 1, 0.5),
+        bands=part("bands", _bands),
+        metrics=part("metrics", lambda section: section.each(read_metric)),
+        dimensions=part("dimensions", _dimensions),
+        signal_rules=part("signal_rules", lambda section: section.each(parse_rule)),
+        silence=part("silence", _silence),
+        drop=part("drop", _drop),
+        dip=part("dip", _dip),
+        low_score=part("low_score", _low_score),
+        milestones=part("milestones", lambda section: section.each(_milestone)),
     )
+    mistakes.check()
+    return profile
 
 
 def _bands(section: Section) -> Bands:
@@ -72,18 +85,21 @@ def _bands(section: Section) -> Bands:
 
 
 def _dimensions(section: Section) -> tuple[Dimension, ...]:
-    dimensions = tuple(_dimension(name, one) for name, one in section.sections())
+    dimensions = section.each(_dimension)
     if not sum(dimension.weight for dimension in dimensions) > 0:
         raise ProfileInvalid(f"{section.path}: give at least one dimension a weight above 0")
     return dimensions
 
 
 def _dimension(name: str, section: Section) -> Dimension:
-    section.only("weight", "inputs")
-    inputs = tuple(_input(key, one) for key, one in section.section("inputs").sections())
+    mistakes = Mistakes()
+    mistakes.read(section.only, "weight", "inputs")
+    weight = mistakes.read(section.number, "weight", 0, ANY)
+    inputs = mistakes.read(lambda: section.section("inputs").each(_input))
+    mistakes.check()
     if not sum(one.weight for one in inputs) > 0:
         raise ProfileInvalid(f"{section.at('inputs')}: name at least one input with a weight")
-    return Dimension(name, section.number("weight", 0, ANY), inputs)
+    return Dimension(name, weight, inputs)
 
 
 def _input(name: str, section: Section) -> Input:

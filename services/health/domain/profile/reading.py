@@ -1,12 +1,16 @@
 """Reading a nested mapping so that every mistake names its path and what to do about it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeGuard
+from typing import Any, ParamSpec, TypeGuard, TypeVar, cast
 
 from shared.kernel.errors import Invalid
+
+Read = TypeVar("Read")
+Written = ParamSpec("Written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class ProfileInvalid(Invalid):
         """Name the mistake; its path is what stands before the first colon unless it is given."""
         before, colon, _ = detail.partition(": ")
         self.path = path if path is not None else before if colon else ""
+        self.mistakes: Sequence[ProfileInvalid] = (self,)
         self._said = detail
         at = {"line": place.line, "column": place.column} if place else {}
         error = {
@@ -42,9 +47,51 @@ class ProfileInvalid(Invalid):
             errors=[{**error, **at}],
         )
 
-    def placed(self, place: Place | None) -> "ProfileInvalid":
-        """Return the same mistake with its place in the text."""
-        return ProfileInvalid(self._said, path=self.path, place=place)
+    @classmethod
+    def of(cls, mistakes: Sequence["ProfileInvalid"]) -> "ProfileInvalid":
+        """Return one refusal that tells all mistakes, a line each; its path is the first one's."""
+        refusal = copy(mistakes[0])
+        if len(mistakes) > 1:
+            lines = "\n".join(one.detail for one in mistakes)
+            refusal.detail = f"{len(mistakes)} mistakes:\n{lines}"
+            errors = [error for one in mistakes for error in one.context["errors"]]
+            refusal.context = {**refusal.context, "errors": errors}
+            refusal.mistakes = tuple(mistakes)
+        return refusal
+
+    def placed(self, find: Callable[[str], Place | None]) -> "ProfileInvalid":
+        """Return the same mistakes with their places in the text, in its order."""
+        placed = [
+            ProfileInvalid(one._said, path=one.path, place=find(one.path))  # noqa: SLF001 - its own kind
+            for one in self.mistakes
+        ]
+        return ProfileInvalid.of(sorted(placed, key=_by_place))
+
+
+def _by_place(mistake: ProfileInvalid) -> tuple[int, int]:
+    return mistake.context.get("line", 0), mistake.context.get("column", 0)
+
+
+class Mistakes:
+    """Reads on after a mistake, so that all are told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[ProfileInvalid] = []
+
+    def read(
+        self, reader: Callable[Written, Read], *args: Written.args, **named: Written.kwargs
+    ) -> Read:
+        """Return what a reader reads. After a mistake it is nothing to use: `check` comes first."""
+        try:
+            return reader(*args, **named)
+        except ProfileInvalid as error:
+            self._found += error.mistakes
+            return cast("Read", None)
+
+    def check(self) -> None:
+        """Raise ProfileInvalid when there were mistakes."""
+        if self._found:
+            raise ProfileInvalid.of(self._found)
 
 
 def pointer(path: str) -> str:
@@ -100,10 +147,14 @@ class Section:
         """Read a mapping; an absent one is empty."""
         return Section.of(self.at(key), self.values.get(key, {}))
 
-    def sections(self) -> Iterator[tuple[str, "Section"]]:
-        """Read every value as a mapping."""
-        for key, value in self.values.items():
-            yield key, Section.of(self.at(key), value)
+    def each(self, reader: Callable[[str, "Section"], Read]) -> tuple[Read, ...]:
+        """Read every value as a mapping, by its name."""
+        mistakes = Mistakes()
+        read = tuple(
+            mistakes.read(lambda key: reader(key, self.section(key)), key) for key in self.values
+        )
+        mistakes.check()
+        return read
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
         """Read a number between low and high, both allowed."""

@@ -38,7 +38,7 @@ class AppliesTo:
 EVERYONE = AppliesTo()
 
 
-def read_applies_to(name: str, section: Section) -> AppliesTo:
+def read_applies_to(name: object, section: Section) -> AppliesTo:
     """Read whom a profile is for. Raises ProfileInvalid."""
     section.only("segments", "life_stages")
     known = sorted(LifeStage)

@@ -24,19 +24,20 @@ class SignalsInvalid(Invalid):
 def parse_catalogue(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Catalogue:
     """Build the catalogue from (file name, mapping) pairs; a later file replaces types by name.
 
-    Raises `SignalsInvalid`, which names the file, the path of the first mistake and what to write.
+    Raises `SignalsInvalid`, which names the file, the path of each mistake and what to write.
     """
     types: dict[str, SignalType] = {}
     families: list[tuple[str, ...]] = []
     for name, document in documents:
         try:
             top = Section.of("", document).only("types", "families")
-            types |= {key: _type(key, one) for key, one in top.section("types").sections()}
+            types |= {one.name: one for one in top.section("types").each(_type)}
             families += [
                 top.section("families").texts(key) for key in top.section("families").values
             ]
         except ProfileInvalid as error:
-            raise SignalsInvalid(f"{name}: {error.detail}") from None
+            lines = (f"{name}: {one.detail}" for one in error.mistakes)
+            raise SignalsInvalid("\n".join(lines)) from None
     _refuse_doubles(types.values())
     return Catalogue(types, tuple(families))
 
@@ -58,12 +59,10 @@ def _type(name: str, section: Section) -> SignalType:
         next_step=section.text("next_step", "Talk to the account's owner and agree a step."),
         also_called=section.texts("also_called"),
         from_usage=section.texts("from_usage"),
-        rules=tuple(_rule(key, one, name, section) for key, one in _rules(section)),
+        rules=section.section("rules").each(
+            lambda reason, rule: _rule(reason, rule, name, section)
+        ),
     )
-
-
-def _rules(section: Section) -> Iterable[tuple[str, Section]]:
-    return section.section("rules").sections()
 
 
 def _rule(reason: str, rule: Section, signal: str, of_type: Section) -> SignalRule:

@@ -66,11 +66,11 @@ def client_of(subscription: Subscription, bootstrap: str) -> AIOKafkaConsumer:
 
 def reads(client: AIOKafkaConsumer) -> bool:
     """Tell whether a started consumer still reads."""
-    reading, looking = client._fetcher.error_future, client._client._sync_task  # noqa: SLF001
+    reading, looking = client._fetcher.error_future, client._client._sync_task  # noqa: SLF001 - no other sign
     return not (reading.done() or looking.done())
 
 
 def sends(client: AIOKafkaProducer) -> bool:
     """Tell whether a started producer still sends."""
-    sending, looking = client._sender.sender_task, client.client._sync_task  # noqa: SLF001
+    sending, looking = client._sender.sender_task, client.client._sync_task  # noqa: SLF001 - no other sign
     return not (sending.done() or looking.done())

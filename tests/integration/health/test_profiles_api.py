@@ -128,7 +128,11 @@ async def test_json_is_read_as_well_and_what_is_odd_is_said(open_client: OpenCli
         ("name: a\nversion: !!python/name:os.system", 422, "line 2, column 10: this is not YAML"),
         ("name: \x00", 422, "line 1, column 7: remove the character #x0000"),
         ("1: 2", 422, "line 1, column 1: write names as text"),
-        ("name: default", 422, "2 mistakes:\nversion: write a whole number of at least 1, not None"),
+        (
+            "name: default",
+            422,
+            "2 mistakes:\nversion: write a whole number of at least 1, not None",
+        ),
         (written(version=2_000_000_000), 422, "version: write at most 1000000000"),
         (written(version=1), 409, "version: default has version"),
         (written(applies_to={"segments": ["x"]}), 422, "applies_to: name segments"),

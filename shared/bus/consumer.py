@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.bus.batches import Batch, Record
-from shared.bus.cancellation import no_leaked_cancellation
 from shared.bus.client import Subscription, client_of, reads
+from shared.bus.errors import kafka_errors_only
 from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
@@ -106,7 +106,7 @@ class Consumer:
         try:
             while not stop.is_set():
                 try:
-                    with no_leaked_cancellation():
+                    with kafka_errors_only():
                         await self._consume(stop)
                 except Exception as error:
                     if not (is_unavailable(error) or isinstance(error, KafkaError)):
@@ -273,7 +273,7 @@ class Consumer:
         """Take partitions over, from where Postgres says they stand."""
         while True:
             try:
-                with no_leaked_cancellation():
+                with kafka_errors_only():
                     expected = await self._positions.find(client, assigned)
                 break
             except Exception as error:
@@ -320,7 +320,7 @@ async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:
     """
     while True:
         await asyncio.sleep(seconds)
-        with suppress(KafkaError, OSError, TimeoutError), no_leaked_cancellation():
+        with suppress(KafkaError, OSError, TimeoutError), kafka_errors_only():
             await look()
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.bus.cancellation import no_leaked_cancellation
 from shared.bus.client import sends
+from shared.bus.errors import kafka_errors_only
 from shared.kernel.errors import Kind, Refusal
 from shared.observability.metrics import UNACKNOWLEDGED_BYTES
 
@@ -88,7 +88,7 @@ class Producer:
     async def partitions_of(self, topic: str) -> int:
         """Return how many partitions a topic has. Raises `Unavailable`."""
         try:
-            with no_leaked_cancellation():
+            with kafka_errors_only():
                 async with asyncio.timeout(_DEADLINE_SECONDS):
                     client = await self._connected()
                     return len(await client.partitions_for(topic))
@@ -105,10 +105,9 @@ class Producer:
     async def send_held(self, messages: Sequence[Message]) -> list[Refusal | None]:
         """Send records as `send_all` does, whose bytes `holding` counts already."""
         try:
-            with no_leaked_cancellation():
+            with kafka_errors_only():
                 answers = await self._answers(messages)
-        # The client asserts that a partition exists; of a broker that lost its log, it may not.
-        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+        except (KafkaError, OSError, TimeoutError) as error:
             return [_refusal(error)] * len(messages)
         return [_refusal(a) if isinstance(a, BaseException) else None for a in answers]
 

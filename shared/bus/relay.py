@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
-from shared.bus.cancellation import no_leaked_cancellation
 from shared.bus.dead_letters import copy_dead_letters, retry_dead_letters
+from shared.bus.errors import kafka_errors_only
 from shared.bus.producer import Message, Producer
 from shared.bus.topics import Cluster
 from shared.contracts.event import headers_of
@@ -49,7 +49,7 @@ class Relay:
         """Publish until told to stop, waiting out every outage."""
         while not stop.is_set():
             try:
-                with no_leaked_cancellation():
+                with kafka_errors_only():
                     await self._stand_by(stop)
             except Exception as error:
                 if not (is_unavailable(error) or isinstance(error, (KafkaError, Refusal))):

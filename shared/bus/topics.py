@@ -11,7 +11,7 @@ import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from shared.bus.cancellation import no_leaked_cancellation
+from shared.bus.errors import kafka_errors_only
 from shared.kernel.errors import Invalid
 
 TOPICS_FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "topics.yml"
@@ -106,7 +106,7 @@ class Cluster:
         """Ask the cluster for its id. Raises a `KafkaError` or `OSError` when none answers."""
         async with self._lock:
             try:
-                with no_leaked_cancellation():
+                with kafka_errors_only():
                     admin = await self._connected()
                     answer = await asyncio.wait_for(admin.describe_cluster(), timeout=10)
             except BaseException:

@@ -1,23 +1,24 @@
-"""Cancellations: ours end the task, those that leak out of the Kafka client are errors."""
+"""What the Kafka client lets out is an error of the broker; what is ours stays what it is."""
 
 import asyncio
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.util import parse_kafka_version
 
-from shared.bus.cancellation import no_leaked_cancellation
+from shared.bus.errors import kafka_errors_only
 
 
 async def test_a_cancellation_that_nobody_asked_for_is_a_broker_error() -> None:
     answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     answer.cancel()
-    with pytest.raises(KafkaConnectionError), no_leaked_cancellation():
+    with pytest.raises(KafkaConnectionError), kafka_errors_only():
         await answer
 
 
 async def test_a_task_that_is_told_to_stop_stops() -> None:
     async def work() -> None:
-        with no_leaked_cancellation():
+        with kafka_errors_only():
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
@@ -30,8 +31,18 @@ async def test_a_task_that_is_told_to_stop_stops() -> None:
 async def test_a_deadline_stays_a_deadline() -> None:
     async def wait() -> None:
         async with asyncio.timeout(0.01):
-            with no_leaked_cancellation():
+            with kafka_errors_only():
                 await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
         await wait()
+
+
+def test_a_failure_of_the_clients_own_code_is_a_broker_error() -> None:
+    with pytest.raises(KafkaConnectionError, match="ValueError"), kafka_errors_only():
+        parse_kafka_version("9.9")
+
+
+def test_a_mistake_of_ours_stays_one() -> None:
+    with pytest.raises(ZeroDivisionError), kafka_errors_only():
+        _ = 1 // 0

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from services.health.domain.profile.parsing import parse_profile
+from services.health.domain.profile.reading import ProfileInvalid
 from services.health.storage import profiles
 from services.health.usecases.activation import (
     activate_version,
@@ -15,8 +16,8 @@ from services.health.usecases.activation import (
     check_document,
     retire_version,
 )
-from services.health.usecases.documents import Document, summary_of
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.documents import Document, read_document, summary_of
+from services.health.usecases.profiles import PROFILES, shipped_documents
 from shared.db.transaction import Row, Transaction
 from tenure.cli.databases import run_in
 from tenure.cli.output import DatabaseUrl, Json, err, fail, out, print_json, print_table
@@ -27,6 +28,13 @@ app = typer.Typer(no_args_is_help=True, help="Health profiles: the rules that ju
 Name = Annotated[str, typer.Argument(help="Name of the profile, such as default.")]
 Version = Annotated[int, typer.Argument(min=1, max=1_000_000_000, help="Number of the version.")]
 File = Annotated[Path, typer.Argument(help="A profile as YAML or JSON; docs/profiles.md.")]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Without a database: not beside what is stored, extending shipped profiles only.",
+    ),
+]
 _COLUMNS = ["name", "active", "newest", "stored", "since (UTC)", "by"]
 _MOST = 1_000
 
@@ -79,12 +87,17 @@ def show(
 
 
 @app.command("validate")
-def validate(file: File, database: DatabaseUrl = "", *, as_json: Json = False) -> None:
+def validate(
+    file: File, database: DatabaseUrl = "", *, offline: Offline = False, as_json: Json = False
+) -> None:
     """Check a profile as if it were added; nothing is stored.
 
     Example: [bold]tenure profiles validate mine.yml[/bold]
     """
     text = _read(file)
+    if offline:
+        _say(_read_alone(text), [], done="reads well by itself", as_json=as_json)
+        return
 
     async def check(tx: Transaction) -> tuple[Document, list[str]]:
         await PROFILES.current(tx)
@@ -154,6 +167,13 @@ def _read(file: Path) -> str:
 
 def _who() -> str:
     return f"{getpass.getuser()} (tenure profiles)"
+
+
+def _read_alone(text: str) -> Document:
+    try:
+        return read_document(text, {one.profile.name: one.values for one in shipped_documents()})
+    except ProfileInvalid as error:
+        fail(error)
 
 
 def _say(document: Document, warnings: list[str], *, done: str, as_json: bool) -> None:

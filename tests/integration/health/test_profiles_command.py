@@ -45,6 +45,17 @@ async def test_a_copy_of_the_default_is_changed_checked_stored_and_activated(
     assert versions["default"] == row["version"] + 1
 
 
+async def test_a_profile_is_checked_without_a_database(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yml"
+    good = "name: mine\nversion: 1\nextends: default\napplies_to: {segments: [a]}\n"
+    mine.write_text(good)
+    assert (await run("validate", str(mine), "--offline")).exit_code == 0
+    mine.write_text(f"{good.replace('1', 'one')}bands: {{at_risk_below: 90}}\n")
+    wrong = await run("validate", str(mine), "--offline", "--json")
+    lines = [told["line"] for told in json.loads(wrong.stdout)["errors"]]
+    assert (wrong.exit_code, lines) == (1, [2, 5])
+
+
 async def test_what_cannot_be_done_is_said_and_exits_with_1(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,18 +13,23 @@ import msgspec
 from fastapi import Request, Response
 
 from services.health.api.body import read_body
-from services.health.api.ingest import serve
+from services.health.api.ingest import Endpoint, serve
 from services.health.api.reception import InvalidJson, reception_of, writer
 from services.health.api.sorting import decode_batch, decode_events, receive
 from services.health.domain.usage.posthog import read_capture
 from services.health.usecases.reading import UNREADABLE
 from shared.auth.keys import SECRET_MARK, masked
-from shared.web.routing import api_router
+from shared.web.routing import ForeignRoute, api_router
 from shared.web.shortcut import DirectRoute
 
 _FORM = b"data="
 _NO_FLAGS = (
     b'{"flags":{},"featureFlags":{},"featureFlagPayloads":{},"errorsWhileComputingFlags":false}'
+)
+_NO_DEFINITIONS = b'{"flags":[],"group_type_mapping":{},"cohorts":{}}'
+_NO_EXTRAS = (
+    b'{"supportedCompression":["gzip","gzip-js"],"hasFeatureFlags":false,"sessionRecording":false,'
+    b'"surveys":false,"heatmaps":false,"capturePerformance":false,"siteApps":[]}'
 )
 
 
@@ -72,12 +79,23 @@ async def answer_flags(request: Request) -> Response:
     return Response(_NO_FLAGS, media_type="application/json")
 
 
+async def answer_definitions(_request: Request) -> Response:
+    """Say that there are no flags to evaluate: backends with a personal key ask time and again."""
+    return Response(_NO_DEFINITIONS, media_type="application/json")
+
+
+async def answer_config(_request: Request) -> Response:
+    """Say that nothing is to be done beyond sending events, as apps and browsers ask at start."""
+    return Response(_NO_EXTRAS, media_type="application/json")
+
+
 async def _receive(request: Request, frame: _Frame, events: Sequence[msgspec.Raw]) -> Response:
     principal = await writer(request, frame.api_key or frame.token or _key_in(events))
     reception = reception_of(
         request, principal, frame.sent_at, is_history=frame.historical_migration
     )
-    return await receive(request, [_without_keys(each) for each in events], reception, read_capture)
+    read = partial(read_capture, alike=Counter())
+    return await receive(request, [_without_keys(each) for each in events], reception, read)
 
 
 def _key_in(events: Sequence[msgspec.Raw]) -> object:
@@ -121,6 +139,19 @@ def _register() -> None:
     for path in ("/flags", "/decide"):
         name = f"posthog{path.replace('/', '_')}"
         serve(router, path, name, answer_flags, include_in_schema=False)
+    for path, name, answer in (
+        ("/api/feature_flag/local_evaluation", "posthog_local_evaluation", answer_definitions),
+        ("/flags/definitions", "posthog_flags_definitions", answer_definitions),
+        ("/array/{token}/config", "posthog_config", answer_config),
+    ):
+        _serve_get(path, name, answer)
+        _serve_get(f"{path}/", f"{name}_slash", answer)
+
+
+def _serve_get(path: str, name: str, answer: Endpoint) -> None:
+    router.add_api_route(
+        path, answer, name=name, include_in_schema=False, route_class_override=ForeignRoute
+    )
 
 
 _register()

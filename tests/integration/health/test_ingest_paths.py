@@ -144,6 +144,33 @@ async def test_an_event_without_a_uuid_is_told_apart_by_its_time_and_content(
     assert len((await reader.get("/api/v1/unattributed")).json()["data"]) == 2
 
 
+async def test_events_alike_without_a_uuid_each_count_and_sent_again_still_once(
+    backend: httpx.AsyncClient, open_client: OpenClient
+) -> None:
+    """As posthog-node 2 sends what a user does several times within a millisecond."""
+    clicked = {
+        "distinct_id": "u1",
+        "event": "clicked",
+        "properties": {"$lib": "posthog-node", "$lib_version": "2.6.0"},
+        "type": "capture",
+        "library": "posthog-node",
+        "library_version": "2.6.0",
+        "timestamp": "2026-03-02T11:00:01.556Z",
+    }
+    with_uuid = {**clicked, "uuid": "c1"}
+    body = {
+        "api_key": with_key_in_body(backend),
+        "batch": [clicked, with_uuid, clicked, clicked, with_uuid],
+        "sent_at": "2026-03-02T11:00:02.060Z",
+    }
+    for _ in range(2):
+        answer = await backend.post("/batch/", json=body)
+        assert answer.json() == {"success": True, "accepted": 5, "rejected": 0}
+    reader = await open_client("health", scopes=["health:read"])
+    waiting = (await reader.get("/api/v1/unattributed")).json()["data"]
+    assert len({row["event_id"] for row in waiting}) == len(waiting) == 4
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 async def test_a_byte_order_mark_costs_no_event(backend: httpx.AsyncClient, pack: Any) -> None:
     def marked(text: str) -> bytes:
@@ -207,6 +234,28 @@ async def test_posthog_is_told_that_there_are_no_flags(backend: httpx.AsyncClien
     for path in ("/flags/?v=4", "/flags?v=2", "/decide/?v=3"):
         answer = await backend.post(path, json={"distinct_id": "u1", "token": "x"})
         assert (answer.status_code, answer.json()["flags"]) == (200, {})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/feature_flag/local_evaluation/?token=x",  # posthog-python up to 6
+        "/api/feature_flag/local_evaluation?token=x&send_cohorts",  # posthog-node up to 4
+        "/api/feature_flag/local_evaluation?send_cohorts=true&token=x",  # posthog-go
+        "/flags/definitions?token=x&send_cohorts",  # posthog-node 5, posthog-python 7
+    ],
+)
+async def test_a_backend_with_a_personal_key_finds_no_flags_to_evaluate(
+    backend: httpx.AsyncClient, path: str
+) -> None:
+    answer = await backend.get(path, headers={"Authorization": "Bearer phx_x"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"flags": [], "group_type_mapping": {}, "cohorts": {}}
+
+
+async def test_an_app_is_told_to_do_nothing_but_send_events(backend: httpx.AsyncClient) -> None:
+    answer = await backend.get("/array/phc_x/config?ip=0")
+    assert (answer.status_code, answer.json()["hasFeatureFlags"]) == (200, False)
 
 
 async def test_what_posthog_says_about_itself_is_no_use(

@@ -1,6 +1,7 @@
 """PostHog's captures, as its SDKs send them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -40,12 +41,15 @@ _NO_USE = frozenset(
 """What the SDKs report about themselves, or a second time about one act."""
 
 
-def read_capture(capture: object, reception: Reception) -> Call:
-    """Read a PostHog event. Raises `InvalidEvent` with a code and what to do."""
+def read_capture(capture: object, reception: Reception, alike: Counter[str] | None = None) -> Call:
+    """Read a PostHog event. Raises `InvalidEvent` with a code and what to do.
+
+    ``alike`` counts the events of a request that have no id and are alike in everything.
+    """
     if not isinstance(capture, dict):
         raise InvalidEvent("not_an_object", "Each event of a batch is a JSON object.")
     properties = members(capture, "properties")
-    capture_id = _id_of(capture, properties)
+    capture_id = _id_of(capture, properties, Counter() if alike is None else alike)
     name = text(capture, "event")
     if name in _NO_USE:
         return NoUse(capture_id, reception.source, name)
@@ -58,11 +62,12 @@ def read_capture(capture: object, reception: Reception) -> Call:
     return _usage(capture_id, capture, properties, reception)
 
 
-def _id_of(capture: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+def _id_of(capture: Mapping[str, Any], properties: Mapping[str, Any], alike: Counter[str]) -> str:
     """Return the id of an event: its uuid, or what SDKs sent before they made one.
 
-    posthog-python made none by default up to version 3: what it keeps when it sends again is the
-    event itself, with its time to the microsecond.
+    posthog-python up to 5, posthog-node up to 2 and posthog-go make none: what they keep when they
+    send again is the batch itself. In JavaScript a user may do the same several times within the
+    millisecond of a timestamp: such events are told apart by their order in the batch.
     """
     if capture.get("uuid") in (None, ""):
         if properties.get("$insert_id"):
@@ -70,7 +75,9 @@ def _id_of(capture: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
         if capture.get("messageId"):
             return message_id(capture)
         if isinstance(capture.get("timestamp"), str):
-            return _digest(capture, properties)
+            digest = _digest(capture, properties)
+            alike[digest] += 1
+            return digest if alike[digest] == 1 else f"{digest}-{alike[digest]}"
     return message_id(capture, "uuid")
 
 

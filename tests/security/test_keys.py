@@ -11,12 +11,14 @@ from tests.conftest import OpenClient, make_app
 
 # The limits are no secret, and the SDKs of PostHog are told that there are no flags.
 OPEN = {*PATHS, "/openapi.json", "/docs", "/docs/oauth2-redirect"}
-OPEN |= {f"{path}{end}" for path in ("/v1/limits", "/flags", "/decide") for end in ("", "/")}
+NO_SECRETS = ("/v1/limits", "/flags", "/decide", "/flags/definitions", "/array/{token}/config")
+NO_SECRETS += ("/api/feature_flag/local_evaluation",)
+OPEN |= {f"{path}{end}" for path in NO_SECRETS for end in ("", "/")}
 # Whoever calls these signs the body instead: tests/integration/health/test_signal_webhooks.py.
 SIGNED = {"/api/v1/signal-webhooks/{mapping}"}
 DRY_RUNS = {"/api/v1/profiles/validate"}
 """What is sent with POST and changes nothing."""
-INGEST = ("/v1/", "/batch", "/i/v0/", "/capture", "/e")
+INGEST = ("/v1/", "/batch", "/i/v0/", "/capture", "/e", "/sourceConfig")
 
 
 def routes_of(service: str) -> list[tuple[str, str]]:

@@ -13,13 +13,13 @@ import msgspec
 from fastapi import Request, Response
 
 from services.health.api.body import read_body
-from services.health.api.ingest import Endpoint, serve
+from services.health.api.ingest import serve, serve_question
 from services.health.api.reception import InvalidJson, reception_of, writer
 from services.health.api.sorting import decode_batch, decode_events, receive
 from services.health.domain.usage.posthog import read_capture
 from services.health.usecases.reading import UNREADABLE
 from shared.auth.keys import SECRET_MARK, masked
-from shared.web.routing import ForeignRoute, api_router
+from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
 
 _FORM = b"data="
@@ -144,14 +144,7 @@ def _register() -> None:
         ("/flags/definitions", "posthog_flags_definitions", answer_definitions),
         ("/array/{token}/config", "posthog_config", answer_config),
     ):
-        _serve_get(path, name, answer)
-        _serve_get(f"{path}/", f"{name}_slash", answer)
-
-
-def _serve_get(path: str, name: str, answer: Endpoint) -> None:
-    router.add_api_route(
-        path, answer, name=name, include_in_schema=False, route_class_override=ForeignRoute
-    )
+        serve_question(router, path, name, answer)
 
 
 _register()

@@ -28,7 +28,7 @@ from services.health.api.sorting import (
 )
 from services.health.domain.usage.segment import TYPES, read_message
 from services.health.usecases.cloudevents import from_binary, read_cloudevent
-from shared.web.routing import api_router
+from shared.web.routing import ForeignRoute, api_router
 from shared.web.shortcut import DirectRoute
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -45,6 +45,11 @@ class _Body(msgspec.Struct):
 router = api_router("", tags=["ingest"], route_class=DirectRoute)
 _TYPE_OF_LETTER = {kind[0]: kind for kind in TYPES}
 _decode_body = msgspec.json.Decoder(_Body)
+_SOURCE = (
+    b'{"source":{"id":"tenure","name":"Tenure","writeKey":"","workspaceId":"tenure","enabled":true,'
+    b'"updatedAt":"2026-01-01T00:00:00.000Z","destinations":[],"config":{"statsCollection":'
+    b'{"errors":{"enabled":false},"metrics":{"enabled":false}}}}}'
+)
 
 
 async def receive_batch(request: Request) -> Response:
@@ -82,6 +87,12 @@ async def receive_events(request: Request) -> Response:
     return await receive(request, events, reception, read_cloudevent)
 
 
+async def answer_source(request: Request) -> Response:
+    """Say that all is to be sent, and only here: RudderStack's apps and browsers ask at start."""
+    await writer(request, request.query_params.get("writeKey"))
+    return Response(_SOURCE, media_type="application/json")
+
+
 _decode_object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -89,6 +100,13 @@ def serve(router: APIRouter, path: str, name: str, endpoint: Endpoint, **shown: 
     """Serve a path with and without a final slash: SDKs do not follow redirects."""
     router.post(path, name=name, responses=PROBLEMS, response_model=Receipt, **shown)(endpoint)
     router.post(f"{path}/", name=f"{name}_slash", include_in_schema=False)(endpoint)
+
+
+def serve_question(router: APIRouter, path: str, name: str, answer: Endpoint) -> None:
+    """Serve what SDKs ask about how they are to behave; nobody else needs to know of it."""
+    shown: dict[str, Any] = {"include_in_schema": False, "route_class_override": ForeignRoute}
+    router.add_api_route(path, answer, name=name, **shown)
+    router.add_api_route(f"{path}/", answer, name=f"{name}_slash", **shown)
 
 
 def _register() -> None:
@@ -99,6 +117,7 @@ def _register() -> None:
         serve(router, f"/v1/{kind}", f"ingest_{kind}", receive_one)
         serve(router, f"/v1/{letter}", f"ingest_{letter}", receive_one, include_in_schema=False)
     serve(router, "/v1/events", "ingest_events", receive_events)
+    serve_question(router, "/sourceConfig", "rudderstack_source", answer_source)
 
 
 _register()

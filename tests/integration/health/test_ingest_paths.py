@@ -258,6 +258,20 @@ async def test_an_app_is_told_to_do_nothing_but_send_events(backend: httpx.Async
     assert (answer.status_code, answer.json()["hasFeatureFlags"]) == (200, False)
 
 
+async def test_rudderstack_in_a_browser_is_told_to_send_all_of_it_here(
+    backend: httpx.AsyncClient,
+) -> None:
+    asked = {"p": "npm", "v": "3.34.1", "build": "modern", "lockPluginsVersion": "true"}
+    for path in ("/sourceConfig/", "/sourceConfig"):
+        answer = await backend.get(path, params=asked)
+        source = answer.json()["source"]
+        assert (source["enabled"], source["destinations"]) == (True, []), answer.text
+    asked["writeKey"] = with_key_in_body(backend)
+    assert (await backend.get("/sourceConfig/", params=asked)).status_code == 200
+    wrong = await backend.get("/sourceConfig/", params={**asked, "writeKey": "tnr_x"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_write_key")
+
+
 async def test_what_posthog_says_about_itself_is_no_use(
     backend: httpx.AsyncClient, csm: httpx.AsyncClient
 ) -> None:

@@ -301,6 +301,21 @@ async def test_an_event_of_an_alias_belongs_to_the_account_of_the_user(
     assert [row["event_id"] for row in waiting] == ["8"]
 
 
+async def test_who_was_grouped_before_signing_in_belongs_to_the_account(
+    backend: httpx.AsyncClient, csm: httpx.AsyncClient
+) -> None:
+    """As RudderStack and Segment send from a browser, where a workspace is known before a user."""
+    seen = {"anonymousId": "a-1", "context": {}}
+    group = message("group", userId="", **seen)
+    identify = message("identify", **seen)
+    page = message("page", messageId="p1", **seen)
+    before = message("track", messageId="t1", userId="", **seen)
+    for kind, body in (("group", group), ("track", before), ("identify", identify), ("page", page)):
+        answer = await backend.post(f"/v1/{kind}", json=body)
+        assert answer.json() == {"success": True, "accepted": 1, "rejected": 0}, answer.text
+    assert (await csm.get("/api/v1/unattributed/summary")).json()["events"] == 0
+
+
 async def test_a_user_of_two_accounts_has_no_only_one(
     backend: httpx.AsyncClient, csm: httpx.AsyncClient
 ) -> None:

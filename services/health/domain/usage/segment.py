@@ -80,7 +80,7 @@ def _read_group(message: Mapping[str, Any], reception: Reception) -> GroupCall:
         id=message_id(message),
         source=reception.source,
         account_id=account_id(message["groupId"]),
-        user_id=user(message, "userId"),
+        user_id=user(message, "userId", "anonymousId"),
         traits=members(message, "traits"),
     )
 

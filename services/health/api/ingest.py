@@ -4,6 +4,7 @@ Always 200 once durable; a bad event inside a batch is a rejection, not a failed
 carry `code` and `message`, because SDKs that do not find them retry for ever.
 """
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import unquote
@@ -45,6 +46,8 @@ class _Body(msgspec.Struct):
 router = api_router("", tags=["ingest"], route_class=DirectRoute)
 _TYPE_OF_LETTER = {kind[0]: kind for kind in TYPES}
 _decode_body = msgspec.json.Decoder(_Body)
+_QUOTED = re.compile(r'"(.*)"')
+_ESCAPED = re.compile(r"\\(.)")
 _SOURCE = (
     b'{"source":{"id":"tenure","name":"Tenure","writeKey":"","workspaceId":"tenure","enabled":true,'
     b'"updatedAt":"2026-01-01T00:00:00.000Z","destinations":[],"config":{"statsCollection":'
@@ -124,8 +127,16 @@ _register()
 
 
 def _binary_event(headers: Headers, raw: bytes) -> msgspec.Raw:
-    # What is not plain ASCII comes percent-encoded (CloudEvents, HTTP protocol binding).
     attributes = {
-        name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")
+        name[3:]: _attribute(value) for name, value in headers.items() if name.startswith("ce-")
     }
     return msgspec.Raw(from_binary(attributes, raw, headers.get("content-type")))
+
+
+def _attribute(value: str) -> str:
+    """Return what a header says: maybe in quotes, and percent-encoded where it is no plain ASCII.
+
+    Both as the HTTP protocol binding of CloudEvents has it.
+    """
+    quoted = _QUOTED.fullmatch(value)
+    return unquote(_ESCAPED.sub(r"\1", quoted[1]) if quoted else value)

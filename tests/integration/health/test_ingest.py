@@ -158,6 +158,29 @@ async def test_cloudevents_are_taken_one_many_and_binary(backend: httpx.AsyncCli
     assert many.json()["rejected"] == 1
 
 
+async def test_attributes_in_headers_may_stand_in_quotes(
+    backend: httpx.AsyncClient, open_client: OpenClient
+) -> None:
+    """As the HTTP protocol binding of CloudEvents has it: quotes come off, then percents."""
+    headers = {
+        "ce-specversion": '"1.0"',
+        "ce-id": r'"a \"1\""',
+        "ce-source": '"/sh%C3%B6p"',
+        "ce-type": '"seen"',
+        "ce-subject": '"acme"',
+        "ce-time": '"yesterday"',
+    }
+    answer = await backend.post("/v1/events", content=b"{}", headers=headers)
+    assert answer.json()["rejected"] == 1
+    csm = await open_client("health", scopes=["health:read"])
+    (refused,) = (await csm.get("/api/v1/rejections")).json()["data"]
+    assert (refused["event_id"], refused["source"]) == ('a "1"', "/shöp")
+    assert refused["code"] == "invalid_timestamp"
+    del headers["ce-time"]
+    answer = await backend.post("/v1/events", content=b"{}", headers=headers)
+    assert answer.json() == {"success": True, "accepted": 1, "rejected": 0}
+
+
 async def test_refused_and_unattributed_events_are_forgotten_past_their_days(
     backend: httpx.AsyncClient,
     open_client: OpenClient,

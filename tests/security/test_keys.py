@@ -18,7 +18,7 @@ OPEN |= {f"{path}{end}" for path in NO_SECRETS for end in ("", "/")}
 SIGNED = {"/api/v1/signal-webhooks/{mapping}"}
 DRY_RUNS = {"/api/v1/profiles/validate"}
 """What is sent with POST and changes nothing."""
-INGEST = ("/v1/", "/batch", "/i/v0/", "/capture", "/e", "/sourceConfig")
+INGEST = ("/v1/", "/batch", "/i/", "/capture", "/e", "/sourceConfig")
 
 
 def routes_of(service: str) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from services.health.api.body import read_body
 from services.health.api.ingest import serve, serve_question
 from services.health.api.reception import InvalidJson, reception_of, writer
-from services.health.api.sorting import decode_batch, decode_events, receive
+from services.health.api.sorting import decode_batch, decode_events, receive, take
 from services.health.domain.usage.posthog import read_capture
 from services.health.usecases.reading import UNREADABLE
 from shared.auth.keys import SECRET_MARK, masked
@@ -44,8 +44,9 @@ class _Frame(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """What a lone event says about who sends it; the browser's SDK has it in the properties."""
+    """What an event says about itself and who sends it, which browsers have in the properties."""
 
+    uuid: Any = None
     api_key: str | None = None
     token: str | None = None
     properties: Any = None
@@ -73,6 +74,30 @@ async def receive_captures(request: Request) -> Response:
     return await _receive(request, frame, events)
 
 
+async def receive_judged(request: Request) -> Response:
+    """Take in a batch of PostHog events, and answer what became of each, by its uuid."""
+    principal = await writer(request)
+    frame: _Frame = decode_batch(await read_body(request), _decode_frame)
+    if frame.batch is None:
+        raise InvalidJson("The body has no events: send them as the array `batch`.")
+    events = [_without_keys(each) for each in frame.batch]
+    reception = reception_of(
+        request,
+        principal,
+        request.headers.get("posthog-request-timestamp"),
+        is_history=frame.historical_migration,
+    )
+    _, refused = await take(request, events, reception, partial(read_capture, alike=Counter()))
+    reasons = {place: error.detail for place, _, error in refused}
+    results = {
+        _uuid_of(event): {"result": "drop", "details": reasons[place]}
+        if place in reasons
+        else {"result": "ok"}
+        for place, event in enumerate(events)
+    }
+    return Response(msgspec.json.encode({"results": results}), media_type="application/json")
+
+
 async def answer_flags(request: Request) -> Response:
     """Say that there are no feature flags, in the words in which PostHog's SDKs ask."""
     await read_body(request)
@@ -96,6 +121,14 @@ async def _receive(request: Request, frame: _Frame, events: Sequence[msgspec.Raw
     )
     read = partial(read_capture, alike=Counter())
     return await receive(request, [_without_keys(each) for each in events], reception, read)
+
+
+def _uuid_of(event: msgspec.Raw) -> str:
+    """Return the uuid of an event; empty where it has none that can be read."""
+    with suppress(*UNREADABLE):
+        uuid = _decode_event.decode(event).uuid
+        return uuid if isinstance(uuid, str) else ""
+    return ""
 
 
 def _key_in(events: Sequence[msgspec.Raw]) -> object:
@@ -136,6 +169,8 @@ def _register() -> None:
     for path in ("/e", "/i/v0/e"):
         name = f"ingest_posthog{path.replace('/', '_')}"
         serve(router, path, name, receive_captures, include_in_schema=False)
+    judged = "/i/v1/analytics/events"
+    serve(router, judged, "ingest_posthog_judged", receive_judged, include_in_schema=False)
     for path in ("/flags", "/decide"):
         name = f"posthog{path.replace('/', '_')}"
         serve(router, path, name, answer_flags, include_in_schema=False)

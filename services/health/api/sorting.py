@@ -38,9 +38,22 @@ async def receive(
     read: Read,
     body: bytes | None = None,
 ) -> Response:
-    """Take in a request's events and answer. Raises `InvalidEvents` in strict mode.
+    """Take in a request's events and answer. Raises as `take` does."""
+    received, _ = await take(request, raws, reception, read, body)
+    return _answer(received)
+
+
+async def take(
+    request: Request,
+    raws: Sequence[msgspec.Raw],
+    reception: Reception,
+    read: Read,
+    body: bytes | None = None,
+) -> tuple[Intake, list[Refused]]:
+    """Take in a request's events; return them, and with their places those that are refused.
 
     ``body`` is the Segment-shaped batch they stand in, if they do: it may be decoded at once.
+    Raises `InvalidEvents` in strict mode.
     """
     if len(raws) > MOST_EVENTS:
         raise PayloadTooLarge(f"The batch has {len(raws)} events; {MOST_EVENTS} are the most.")
@@ -48,7 +61,7 @@ async def receive(
     if refused and is_strict(request):
         raise InvalidEvents(errors=[error_of(*each) for each in refused])
     await keep(request, received)
-    return _answer(received)
+    return received, refused
 
 
 def sort(

@@ -99,6 +99,19 @@ async def test_posthog_sends_batches_arrays_and_single_events(
         assert answer.json() == {"success": True, "accepted": 1, "rejected": 0}, answer.text
 
 
+async def test_posthog_hears_of_each_event_what_became_of_it(backend: httpx.AsyncClient) -> None:
+    good = {**capture("seen", **{"$groups": {"company": "acme"}}), "uuid": "c-good"}
+    unnamed = {**good, "uuid": "c-bad", "event": ""}
+    batch = {"created_at": "2026-03-02T12:00:00Z", "batch": [good, unnamed]}
+    answer = await backend.post("/i/v1/analytics/events", json=batch)
+    results = answer.json()["results"]
+    assert (answer.status_code, results[good["uuid"]]) == (200, {"result": "ok"})
+    assert results[unnamed["uuid"]]["result"] == "drop"
+    assert "event" in results[unnamed["uuid"]]["details"]
+    stranger = await backend.post("/i/v1/analytics/events", json=batch, auth=("nobody", ""))
+    assert stranger.status_code == 401
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 async def test_what_posthog_packs_is_unpacked(backend: httpx.AsyncClient, pack: Any) -> None:
     key = with_key_in_body(backend)

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from services.health.api import ROUTERS
+from services.health.api.browsers import Browsers
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, SignalStream, UsageStream
 from services.health.settings import Retention, Settings, UsageMemory, load_catalogue, load_mappings
@@ -17,6 +18,7 @@ SERVICE = Service(
     routers=ROUTERS,
     listeners=LISTENERS,
     jobs=JOBS,
+    front=lambda app, settings: Browsers(app, settings.origins) if settings.origins else app,
     streams=(
         Stream(
             topic=USAGE_TOPIC,

@@ -1,13 +1,14 @@
 """Settings of health."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.health.domain.profile.parsing import parse_profile
@@ -22,6 +23,7 @@ from shared.web.settings import ServiceSettings
 _PROFILES = Path(__file__).parent / "profiles"
 _SIGNALS = Path(__file__).parent / "catalogue"
 _MAPPINGS = Path(__file__).parent / "mappings"
+_ORIGIN = re.compile(r"https?://[^/\s]+")
 
 EVENT_GRACE = timedelta(hours=1)
 """How far past midnight the stream must be before a day counts as over."""
@@ -55,6 +57,25 @@ class Settings(ServiceSettings):
 
     # The most that a body of events may have, unpacked.
     ingest_body_bytes: int = Field(default=6 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+
+    # The origins of pages whose browsers may send events, with commas between them; * is any.
+    ingest_origins: str = ""
+
+    @field_validator("ingest_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"TENURE_INGEST_ORIGINS: write origins such as https://app.example, or *, "
+                    f"not {origin!r}"
+                )
+        return value
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """Return the origins of pages whose browsers may send events."""
+        return _listed(self.ingest_origins)
 
     @property
     def account_groups(self) -> AccountGroups:
@@ -99,8 +120,11 @@ class SignalSettings(BaseSettings):
 
 @cache
 def _account_groups(types: str) -> AccountGroups:
-    named = (name.strip() for name in types.split(","))
-    return AccountGroups(tuple(name for name in named if name))
+    return AccountGroups(_listed(types))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.web import deps, openapi, problems
 from shared.web.middleware import Door
@@ -26,13 +26,13 @@ def build_app(
     routers: Sequence[APIRouter],
     lifespan: Lifespan,
     readiness: Mapping[str, Check],
-) -> FastAPI:
+) -> "App":
     """Return the app of a service.
 
     ``lifespan`` sets ``app.state.database`` and ``app.state.key_ring``. ``readiness`` names what
     must be there before requests are welcome. Routers come from `api_router`.
     """
-    app = _App(
+    app = App(
         title=f"Tenure {name}",
         description=description,
         version=_version(),
@@ -66,10 +66,10 @@ def _version() -> str:
         return "0.0.0"
 
 
-class _App(FastAPI):
+class App(FastAPI):
     """An app whose OpenAPI document lists every problem, and with a short way to some routes."""
 
-    _shortcut: Shortcut | None = None
+    _way: ASGIApp | None = None
 
     def take_shortcut(self) -> None:
         """Reach direct routes without what the framework does in between."""
@@ -77,15 +77,16 @@ class _App(FastAPI):
         endpoints = {
             route.path: route.endpoint for route in routes if isinstance(route, DirectRoute)
         }
-        self._shortcut = Shortcut(super().__call__, endpoints) if endpoints else None
+        self._way = Shortcut(super().__call__, endpoints) if endpoints else super().__call__
+
+    def stand_behind(self, layer: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Let a layer see each request first, those for direct routes too."""
+        self._way = layer(self._way or super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run for as long as the server does."""
-        if self._shortcut is None:
-            await super().__call__(scope, receive, send)
-            return
         scope["app"] = self
-        await self._shortcut(scope, receive, send)
+        await (self._way or super().__call__)(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
 from shared.auth.key_ring import KeyRing
 from shared.bus.client import Subscription
@@ -63,6 +64,8 @@ class Service:
     listeners: Sequence[Listener] = ()
     jobs: Sequence[Job] = ()
     streams: Sequence[Stream] = ()
+    front: Callable[[ASGIApp, Any], ASGIApp] = lambda app, _settings: app
+    """Puts before all routes what the settings ask for."""
 
 
 class _Half:
@@ -224,10 +227,12 @@ def build_service(
             log.info("service_started", port=settings.port)
             yield
 
-    return build_app(
+    app = build_app(
         service.name,
         description=service.description,
         routers=service.routers,
         lifespan=lifespan,
         readiness={"database": process.check_database, "events": process.check_events},
     )
+    app.stand_behind(lambda inner: service.front(inner, settings))
+    return app

@@ -152,7 +152,8 @@ class Consumer:
 
     def _beat(self) -> None:
         self._watchdog.beat()
-        if self._waiting is not None:
+        # One that has expired is on its way to the loop, and takes no other time.
+        if self._waiting is not None and not self._waiting.expired():
             now = asyncio.get_running_loop().time()
             self._waiting.reschedule(now + self._subscription.patience_seconds)
 

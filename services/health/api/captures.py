@@ -16,9 +16,11 @@ from services.health.api.body import read_body
 from services.health.api.ingest import serve, serve_question
 from services.health.api.reception import InvalidJson, reception_of, writer
 from services.health.api.sorting import decode_batch, decode_events, receive, take
+from services.health.domain.usage.event import Reception
 from services.health.domain.usage.posthog import read_capture
-from services.health.usecases.reading import UNREADABLE
+from services.health.usecases.reading import UNREADABLE, Read
 from shared.auth.keys import SECRET_MARK, masked
+from shared.auth.principal import Principal
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
 
@@ -44,9 +46,8 @@ class _Frame(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """What an event says about itself and who sends it, which browsers have in the properties."""
+    """What a lone event says about who sends it; the browser's SDK has it in the properties."""
 
-    uuid: Any = None
     api_key: str | None = None
     token: str | None = None
     properties: Any = None
@@ -58,7 +59,14 @@ class _Event(msgspec.Struct):
         return self.api_key or self.token or in_properties.get("token")
 
 
+class _Named(msgspec.Struct):
+    """What an event is called by in the answer to its batch."""
+
+    uuid: str = ""
+
+
 router = api_router("", tags=["ingest"], route_class=DirectRoute)
+_decode_name = msgspec.json.Decoder(_Named)
 _decode_frame = msgspec.json.Decoder(_Frame)
 _decode_event = msgspec.json.Decoder(_Event)
 
@@ -80,20 +88,14 @@ async def receive_judged(request: Request) -> Response:
     frame: _Frame = decode_batch(await read_body(request), _decode_frame)
     if frame.batch is None:
         raise InvalidJson("The body has no events: send them as the array `batch`.")
-    events = [_without_keys(each) for each in frame.batch]
-    reception = reception_of(
-        request,
-        principal,
-        request.headers.get("posthog-request-timestamp"),
-        is_history=frame.historical_migration,
-    )
-    _, refused = await take(request, events, reception, partial(read_capture, alike=Counter()))
+    frame.sent_at = request.headers.get("posthog-request-timestamp")
+    _, refused = await take(request, *_opened(request, principal, frame, frame.batch))
     reasons = {place: error.detail for place, _, error in refused}
     results = {
         _uuid_of(event): {"result": "drop", "details": reasons[place]}
         if place in reasons
         else {"result": "ok"}
-        for place, event in enumerate(events)
+        for place, event in enumerate(frame.batch)
     }
     return Response(msgspec.json.encode({"results": results}), media_type="application/json")
 
@@ -116,18 +118,24 @@ async def answer_config(_request: Request) -> Response:
 
 async def _receive(request: Request, frame: _Frame, events: Sequence[msgspec.Raw]) -> Response:
     principal = await writer(request, frame.api_key or frame.token or _key_in(events))
+    return await receive(request, *_opened(request, principal, frame, events))
+
+
+def _opened(
+    request: Request, principal: Principal, frame: _Frame, events: Sequence[msgspec.Raw]
+) -> tuple[list[msgspec.Raw], Reception, Read]:
+    """Return the events of a frame, how they came in, and what reads them."""
     reception = reception_of(
         request, principal, frame.sent_at, is_history=frame.historical_migration
     )
     read = partial(read_capture, alike=Counter())
-    return await receive(request, [_without_keys(each) for each in events], reception, read)
+    return [_without_keys(each) for each in events], reception, read
 
 
 def _uuid_of(event: msgspec.Raw) -> str:
     """Return the uuid of an event; empty where it has none that can be read."""
     with suppress(*UNREADABLE):
-        uuid = _decode_event.decode(event).uuid
-        return uuid if isinstance(uuid, str) else ""
+        return _decode_name.decode(event).uuid
     return ""
 
 

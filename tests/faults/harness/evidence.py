@@ -1,5 +1,6 @@
 """What the services say about a case that failed: whether they run, and their last complaints."""
 
+import json
 from pathlib import Path
 
 from tests.faults.harness.scene import Scene
@@ -21,7 +22,20 @@ def evidence(scene: Scene) -> list[str]:
 
 
 def _complaints(path: Path) -> list[str]:
+    """Return the last complaint of each kind: what is told by the partition hides no other."""
     if not path.exists():
         return ["no log"]
-    told = path.read_text(errors="replace").splitlines()
-    return [line for line in told if not any(mark in line for mark in _ROUTINE)][-_LAST:]
+    last: dict[str, str] = {}
+    for line in path.read_text(errors="replace").splitlines():
+        if not any(mark in line for mark in _ROUTINE):
+            kind = _kind_of(line)
+            last.pop(kind, None)  # to the end, where the latest are
+            last[kind] = line
+    return list(last.values())[-_LAST:]
+
+
+def _kind_of(line: str) -> str:
+    try:
+        return str(json.loads(line)["event"])
+    except (ValueError, KeyError, TypeError):
+        return line

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from shared.bus.batches import Batch, Record
 from shared.bus.client import Subscription, client_of, reads
 from shared.bus.errors import kafka_errors_only
+from shared.bus.gaps import Gaps
 from shared.bus.positions import Positions
 from shared.bus.topics import Cluster
 from shared.bus.watchdog import Watchdog
@@ -36,7 +37,10 @@ _RECONNECT = 1.0
 _IDLE_MS = 200
 _PULSE = 5.0
 _PAUSE = 0.05
-"""While a window is saved nobody can save the next: records are looked for now and then."""
+"""While a window is saved nobody can save the next: records are looked for now and then.
+
+As are those that are missing.
+"""
 
 
 class Handler(Protocol):
@@ -92,6 +96,7 @@ class Consumer:
         self._mistake: Exception | None = None
         self._expected: dict[TopicPartition, int] = {}
         self._saved: dict[TopicPartition, int] = {}
+        self._gaps = Gaps("")
         self._token = self._cleared = 0
         self._seated = self._is_saving = self._is_another_log = False
 
@@ -210,8 +215,13 @@ class Consumer:
         ]
         if any(batch.records[0].offset < batch.expected for batch in batches):
             await self._reseat(client)
-        else:
-            await self._hand_over(client, batches)
+            return
+        whole, gaps = self._gaps.before(batches)
+        for tp, offset in gaps.items():
+            client.seek(tp, offset)
+        await self._hand_over(client, whole)
+        if gaps:
+            await asyncio.sleep(_PAUSE)
 
     async def _hand_over(
         self, client: AIOKafkaConsumer, batches: Sequence[Batch], *, wait: bool = False
@@ -292,6 +302,7 @@ class Consumer:
 
     def _take(self, client: AIOKafkaConsumer, expected: dict[TopicPartition, int]) -> None:
         self._expected, self._saved = expected, dict(expected)
+        self._gaps = Gaps(self._positions.log_id)
         self._rewind(client)
 
     async def _check_log(self) -> None:

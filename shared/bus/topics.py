@@ -17,6 +17,8 @@ from shared.kernel.errors import Invalid
 TOPICS_FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "topics.yml"
 USAGE_TOPIC = "tenure.usage"
 SIGNALS_TOPIC = "tenure.signals"
+EMBEDDED = "embedded-"
+"""The ids of clusters that are an embedded broker begin with this."""
 _BROKER_DEFAULT = -1
 
 

@@ -8,19 +8,9 @@ import pytest
 
 from shared.bus.batches import Batch
 from shared.bus.windows import Windows, cut
+from tests.unit.shared.bus.records import Record
 
 GROUP = "g"
-
-
-@dataclass
-class Record:
-    offset: int
-    value: bytes = b"x" * 900
-    topic: str = "t"
-    partition: int = 0
-    timestamp: int = 0
-    key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def batch(first: int, count: int, partition: int = 0) -> Batch:

@@ -6,7 +6,8 @@ from services.health.api import ROUTERS
 from services.health.api.browsers import Browsers
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, SignalStream, UsageStream
-from services.health.settings import Retention, Settings, UsageMemory, load_catalogue, load_mappings
+from services.health.settings import Retention, Settings, UsageMemory
+from services.health.usecases.files import load_catalogue, load_mappings
 from services.health.usecases.profiles import PROFILES
 from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC
 from shared.bus.windows import Windows

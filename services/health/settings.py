@@ -1,28 +1,17 @@
 """Settings of health."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.health.domain.profile.parsing import parse_profile
-from services.health.domain.profile.profile import Profile
-from services.health.domain.signal.catalogue import Catalogue
-from services.health.domain.signal.mapping import SenderMapping
-from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
-from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
 from services.health.domain.usage.account_group import AccountGroups
 from shared.web.settings import ServiceSettings
 
-_PROFILES = Path(__file__).parent / "profiles"
-_SIGNALS = Path(__file__).parent / "catalogue"
-_MAPPINGS = Path(__file__).parent / "mappings"
 _ORIGIN = re.compile(r"https?://[^/\s]+")
 
 EVENT_GRACE = timedelta(hours=1)
@@ -125,73 +114,3 @@ def _account_groups(types: str) -> AccountGroups:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-@cache
-def load_profile(name: str = "default") -> Profile:
-    """Read a shipped profile. Raises `ProfileInvalid`, which says what to change in the file."""
-    return parse_profile(yaml.safe_load((_PROFILES / f"{name}.yml").read_text()))
-
-
-@cache
-def shipped_profiles() -> Mapping[str, str]:
-    """Return the text of each shipped profile, by its name."""
-    return {path.stem: path.read_text() for path in sorted(_PROFILES.glob("*.yml"))}
-
-
-@cache
-def load_catalogue(own: Path | None = None) -> Catalogue:
-    """Read the shipped types of signals and the company's own.
-
-    ``own``: a file or a folder; default is what the settings name. Raises `SignalsInvalid`, which
-    says what to change in which file.
-    """
-    files = [*sorted(_SIGNALS.glob("*.yml")), *_files(own or SignalSettings().signals)]
-    return parse_catalogue((path.name, _read(path, SignalsInvalid)) for path in files)
-
-
-@cache
-def load_mappings(own: Path | None = None) -> Mapping[str, SenderMapping]:
-    """Read the shipped mappings of webhooks and the company's own, by name.
-
-    Raises `MappingInvalid`, which says what to change in which file.
-    """
-    files = [*sorted(_MAPPINGS.glob("*.yml")), *_files(own or SignalSettings().mappings)]
-    return {
-        path.stem: parse_mapping(path.stem, _read(path, MappingInvalid), load_catalogue())
-        for path in files
-    }
-
-
-def _files(place: Path | None) -> list[Path]:
-    if place is None:
-        return []
-    return sorted(place.glob("*.yml")) if place.is_dir() else [place]
-
-
-class KeyWrittenTwice(yaml.MarkedYAMLError):
-    """A mapping has a key twice: YAML would keep the last and silently drop the first."""
-
-
-class UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key that is written twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the signature is PyYAML's
-        """Build a mapping. Raises `KeyWrittenTwice`, which has the place."""
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                problem = f"{key.value} is written twice; keep one, or give one another name"
-                raise KeyWrittenTwice(problem=problem, problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path, refusal: type[SignalsInvalid | MappingInvalid]) -> dict[str, Any]:
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), UniqueKeyLoader)  # noqa: S506 - safe
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise refusal(f"{path.name}: cannot be read: {error}") from None
-    if not isinstance(document, dict):
-        raise refusal(f"{path.name}: write a mapping of names to values")
-    return document

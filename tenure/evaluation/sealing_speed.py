@@ -22,9 +22,10 @@ from services.health.domain.profile.metrics import Metric, MetricKind, watched
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
 from services.health.jobs import bring_up
-from services.health.settings import EVENT_GRACE, WALL_GRACE, load_profile
+from services.health.settings import EVENT_GRACE, WALL_GRACE
 from services.health.storage import detector, peers
 from services.health.storage.accounts import PeerGroup
+from services.health.usecases.files import load_profile
 from services.health.usecases.planning import Sealing, plan_days
 from shared.db.transaction import Database, Transaction
 

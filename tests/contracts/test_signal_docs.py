@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from services.health.domain.signal.catalogue import rules_in_force
+from services.health.domain.signal.parsing import SignalsInvalid
+from services.health.domain.signal.reading_mapping import MappingInvalid
 from services.health.domain.signal.signature import SchemeKind
-from services.health.settings import load_catalogue, load_mappings
+from services.health.usecases.files import load_catalogue, load_mappings
 from tests.builders.health import default_profile
 
 PAGE = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
@@ -51,6 +53,35 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(Exception, match=r"broken\.yml: "):
         load_catalogue(path)
+
+
+def test_every_mistake_of_a_file_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "signals.yml"
+    path.write_text(
+        "types:\n  a:\n    title: A\n    colour: red\n  b:\n    title: B\n    meaning: 7\n"
+    )
+    with pytest.raises(SignalsInvalid) as caught:
+        load_catalogue(path)
+    assert [line.split(": ")[:3] for line in str(caught.value).splitlines()] == [
+        ["signals.yml", "line 4, column 5", "types.a.colour"],
+        ["signals.yml", "line 7, column 5", "types.b.meaning"],
+    ]
+
+
+def test_every_mistake_of_a_mapping_has_its_line(tmp_path: Path) -> None:
+    lines = example("source: desk").splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("events:"))
+    (tmp_path / "desk.yml").write_text(
+        "\n".join(["colour: red", *lines[:at], "events:", "  x: {signal: mood}"])
+        + "\n  y: {signal: csat_answered, when: {a.b: {over: 1}}}\n"
+    )
+    with pytest.raises(MappingInvalid) as caught:
+        load_mappings(tmp_path)
+    assert [line.split(": ")[1:3] for line in str(caught.value).splitlines()] == [
+        ["line 1, column 1", "colour"],
+        [f"line {at + 3}, column 7", "events.x.signal"],
+        [f"line {at + 4}, column 43", "events.y.when.a.b.over"],
+    ]
 
 
 def test_every_yaml_example_is_yaml() -> None:

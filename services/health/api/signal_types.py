@@ -10,7 +10,7 @@ from services.health.domain.signal.catalogue import (
     SignalType,
     rules_in_force,
 )
-from services.health.settings import load_catalogue
+from services.health.usecases.files import load_catalogue
 from services.health.usecases.profiles import PROFILES
 from shared.web.deps import Tx
 from shared.web.routing import api_router

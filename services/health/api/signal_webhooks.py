@@ -17,9 +17,10 @@ from services.health.domain.signal.mapping import (
     read_webhook,
 )
 from services.health.domain.signal.signature import BadSignature, SchemeKind, verify
-from services.health.settings import Settings, load_mappings
+from services.health.settings import Settings
 from services.health.storage import external_ids
 from services.health.storage.external_ids import Unmatched
+from services.health.usecases.files import load_mappings
 from services.health.usecases.senders import (
     UnmatchedNotFound,
     attribute_unmatched,

@@ -8,9 +8,9 @@ from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
 from services.health.domain.profile.selection import DEFAULT, segments_of
-from services.health.settings import load_catalogue
 from services.health.storage import accounts, backfills, metrics, profiles, rollouts, sums
 from services.health.usecases.documents import Document, read_document
+from services.health.usecases.files import load_catalogue
 from services.health.usecases.profiles import PROFILES
 from shared.contracts.health import ProfileActivated, ProfileRetired
 from shared.db.transaction import Row, Transaction

@@ -9,10 +9,10 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
 from services.health.domain.profile.selection import DEFAULT
 from services.health.domain.profile.standing import Standing
-from services.health.settings import shipped_profiles
 from services.health.storage import accounts, profiles, standing
 from services.health.storage.profiles import Revision
 from services.health.usecases.documents import Document, read_document
+from services.health.usecases.files import shipped_profiles
 from shared.db.transaction import Row, Transaction
 from shared.observability.logging import get_logger
 

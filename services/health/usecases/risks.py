@@ -23,10 +23,10 @@ from services.health.domain.risk.risk import (
     Worsened,
 )
 from services.health.domain.signal.catalogue import Catalogue
-from services.health.settings import load_catalogue
 from services.health.storage import risks
 from services.health.storage.risks import RiskEvent
 from services.health.usecases.disagreements import REASON_GONE, settle_subject
+from services.health.usecases.files import load_catalogue
 from services.health.usecases.ranking import rank
 from shared.contracts.health import RiskMerged, RiskOpened, RiskRecovered, RiskWorsened
 from shared.db.transaction import Transaction

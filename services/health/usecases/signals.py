@@ -7,8 +7,8 @@ from uuid import UUID
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.score import Signal
 from services.health.domain.signal.catalogue import SignalValueInvalid, known_names
-from services.health.settings import load_catalogue
 from services.health.storage import accounts, signals
+from services.health.usecases.files import load_catalogue
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import set_pulse
 from services.health.usecases.watching_signals import watch_signals

@@ -14,8 +14,8 @@ from services.health.domain.risk.reasons import (
 from services.health.domain.risk.risk import Stage, Status
 from services.health.domain.score.score import Signal
 from services.health.domain.signal.catalogue import Catalogue, rules_in_force
-from services.health.settings import load_catalogue
 from services.health.storage import looks, risks, signals, usage
+from services.health.usecases.files import load_catalogue
 from services.health.usecases.risks import Found, Judged, Known, settle_all
 from shared.db.transaction import Transaction
 from shared.kernel.days import day_begins, zone_of

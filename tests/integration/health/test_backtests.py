@@ -12,9 +12,9 @@ import pytest
 
 from services.health.gateways.calculation import Calculation
 from services.health.jobs import run_backtests
-from services.health.settings import load_profile
 from services.health.storage import backtests, fitted, profiles
 from services.health.storage.backtests import LEASE
+from services.health.usecases.files import load_profile
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.backtests import planted

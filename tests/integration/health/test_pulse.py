@@ -10,9 +10,9 @@ import pytest
 
 from services.health.domain.score.score import Band, Evidence, score_account
 from services.health.jobs import look_again
-from services.health.settings import load_profile
 from services.health.storage import scores
 from services.health.storage.scores import Rescored, Scored
+from services.health.usecases.files import load_profile
 from services.health.usecases.pulse import compare, current
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from services.health.jobs import keep_usage_days
 from services.health.listeners import UsageStream
-from services.health.settings import load_profile
 from services.health.storage import accounts, raw, usage_days
 from services.health.storage.raw import RawEvent
+from services.health.usecases.files import load_profile
 from services.health.usecases.verifying import Difference, verify_usage
 from shared.db import inbox
 from shared.db.transaction import Database

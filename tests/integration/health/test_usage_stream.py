@@ -9,8 +9,8 @@ import pytest
 
 from services.health.jobs import Sealer, refresh_scores
 from services.health.listeners import UsageStream
-from services.health.settings import load_profile
 from services.health.storage import accounts, detector
+from services.health.usecases.files import load_profile
 from shared.bus.batches import Batch
 from shared.db import inbox
 from shared.db.transaction import Database

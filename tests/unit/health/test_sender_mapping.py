@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from services.health.domain.profile.reading import SourceFile
 from services.health.domain.signal.mapping import (
     Condition,
     WebhookUnreadable,
@@ -15,7 +16,7 @@ from services.health.domain.signal.mapping import (
 )
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
 from services.health.domain.signal.signature import BadSignature, Scheme, SchemeKind, verify
-from services.health.settings import load_catalogue
+from services.health.usecases.files import load_catalogue
 from tests.builders.health import NOW
 
 MAPPING: dict[str, Any] = {
@@ -41,7 +42,8 @@ BODY: dict[str, Any] = {
 
 
 def mapping(**changes: Any) -> Any:
-    return parse_mapping("desk", {**MAPPING, **changes}, load_catalogue())
+    file = SourceFile("desk.yml", {**MAPPING, **changes}, lambda _path: None)
+    return parse_mapping("desk", file, load_catalogue())
 
 
 def test_an_event_is_read_by_its_paths() -> None:
@@ -116,8 +118,8 @@ def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
         ({"signature": {"scheme": "stripe", "tolerance_seconds": 0}}, "tolerance_seconds"),
         ({"event": {"id": "id"}}, "event.type: write a text"),
         ({"accounts": ["account"]}, "accounts[0]: write a mapping"),
-        ({"events": {"x": {"signal": "mood"}}}, "events.x[0].signal: 'mood' is none of"),
-        ({"events": {"x": {"signal": "merger", "wenn": {}}}}, "events.x[0].wenn: unknown"),
+        ({"events": {"x": {"signal": "mood"}}}, "events.x.signal: 'mood' is none of"),
+        ({"events": {"x": {"signal": "merger", "wenn": {}}}}, "events.x.wenn: unknown"),
         ({"events": {"x": {"signal": "merger", "when": {"a": {}}}}}, "write above or below"),
         ({"colour": "red"}, "colour: unknown"),
     ],

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from services.health.domain.profile.profile import Severity
+from services.health.domain.profile.reading import SourceFile
 from services.health.domain.signal.catalogue import Catalogue, SignalValueInvalid, rules_in_force
 from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
-from services.health.settings import load_catalogue
+from services.health.usecases.files import load_catalogue
 from tests.builders.health import default_document, default_profile
 
 OWN = {
@@ -23,7 +24,11 @@ OWN = {
 
 def own(**changes: Any) -> Catalogue:
     kept = {key: value for key, value in {**OWN, **changes}.items() if value is not ...}
-    return parse_catalogue([("own.yml", {"types": {"export_asked": kept}})])
+    return parse_catalogue([a_file("own.yml", export_asked=kept)])
+
+
+def a_file(name: str, **types: Any) -> SourceFile:
+    return SourceFile(name, {"types": types}, lambda _path: None)
 
 
 def test_a_type_of_ones_own_brings_its_rule() -> None:
@@ -42,8 +47,8 @@ def test_a_rule_of_the_profile_comes_before_that_of_the_catalogue() -> None:
 
 
 def test_a_later_file_replaces_a_type_by_its_name() -> None:
-    second = {"types": {"export_asked": {**OWN, "title": "Another"}}}
-    found = parse_catalogue([("a.yml", {"types": {"export_asked": OWN}}), ("b.yml", second)])
+    second = a_file("b.yml", export_asked={**OWN, "title": "Another"})
+    found = parse_catalogue([a_file("a.yml", export_asked=OWN), second])
     assert found.types["export_asked"].title == "Another"
 
 
@@ -80,9 +85,9 @@ def test_a_mistake_is_named_with_its_file_its_path_and_what_to_write(
 
 
 def test_two_types_of_one_name_are_refused() -> None:
-    types = {"a": {**OWN, "also_called": ["b"]}, "b": OWN}
+    twice = a_file("own.yml", a={**OWN, "also_called": ["b"]}, b=OWN)
     with pytest.raises(SignalsInvalid, match="the name 'b' belongs to a already"):
-        parse_catalogue([("own.yml", {"types": types})])
+        parse_catalogue([twice])
 
 
 def test_everything_the_default_profile_names_is_in_the_catalogue() -> None:

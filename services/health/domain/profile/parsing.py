@@ -46,7 +46,7 @@ def parse_profile(document: Mapping[str, Any]) -> Profile:
     mistakes.read(
         top.only,
         "name", "version", "applies_to", "coverage_floor", "bands", "metrics", "dimensions",
-        "signal_rules", "silence", "drop", "dip", "low_score", "milestones",
+        "signal_rules", "silence", "drop", "dip", "low_score", "milestones", "extends",
     )  # fmt: skip
     name = mistakes.read(lambda: check_name("name", top.text("name")))
     whom = partial(read_applies_to, top.values.get("name"))

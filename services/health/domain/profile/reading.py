@@ -94,6 +94,19 @@ class Mistakes:
             raise ProfileInvalid.of(self._found)
 
 
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """What a file says, and how to find the place of a path in its text."""
+
+    file: str
+    values: Mapping[str, Any]
+    find: Callable[[str], Place | None]
+
+    def lines(self, error: ProfileInvalid) -> str:
+        """Return the mistakes in it as text, a line each, with file and place."""
+        return "\n".join(f"{self.file}: {one.detail}" for one in error.placed(self.find).mistakes)
+
+
 def pointer(path: str) -> str:
     """Return a path as a JSON pointer: ``metrics.x.events[0]`` is ``/metrics/x/events/0``."""
     parts = re.sub(r"\[(\d+)\]", r".\1", path).split(".") if path else []

@@ -1,11 +1,10 @@
 """From the mapping of a catalogue file to its types, or to an error that says what to change."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from services.health.domain.profile.parsing import parse_rule, parse_severity
 from services.health.domain.profile.profile import SignalRule
-from services.health.domain.profile.reading import ProfileInvalid, Section
+from services.health.domain.profile.reading import ProfileInvalid, Section, SourceFile
 from services.health.domain.signal.catalogue import (
     Catalogue,
     Direction,
@@ -21,23 +20,22 @@ class SignalsInvalid(Invalid):
     """The catalogue of signals cannot be used as written."""
 
 
-def parse_catalogue(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Catalogue:
-    """Build the catalogue from (file name, mapping) pairs; a later file replaces types by name.
+def parse_catalogue(files: Iterable[SourceFile]) -> Catalogue:
+    """Build the catalogue from its files; a later one replaces types by name.
 
-    Raises `SignalsInvalid`, which names the file, the path of each mistake and what to write.
+    Raises `SignalsInvalid`, which names the file, the place of each mistake and what to write.
     """
     types: dict[str, SignalType] = {}
     families: list[tuple[str, ...]] = []
-    for name, document in documents:
+    for file in files:
         try:
-            top = Section.of("", document).only("types", "families")
+            top = Section.of("", file.values).only("types", "families")
             types |= {one.name: one for one in top.section("types").each(_type)}
             families += [
                 top.section("families").texts(key) for key in top.section("families").values
             ]
         except ProfileInvalid as error:
-            lines = (f"{name}: {one.detail}" for one in error.mistakes)
-            raise SignalsInvalid("\n".join(lines)) from None
+            raise SignalsInvalid(file.lines(error)) from None
     _refuse_doubles(types.values())
     return Catalogue(types, tuple(families))
 

@@ -1,8 +1,6 @@
 """From the mapping of a mapping file to a `SenderMapping`, or to what to change in the file."""
 
-from typing import Any
-
-from services.health.domain.profile.reading import ProfileInvalid, Section
+from services.health.domain.profile.reading import Mistakes, ProfileInvalid, Section, SourceFile
 from services.health.domain.signal.catalogue import Catalogue
 from services.health.domain.signal.mapping import (
     AccountPath,
@@ -18,33 +16,54 @@ class MappingInvalid(Invalid):
     """The mapping of a webhook cannot be used as written."""
 
 
-def parse_mapping(name: str, document: dict[str, Any], catalogue: Catalogue) -> SenderMapping:
+def parse_mapping(name: str, file: SourceFile, catalogue: Catalogue) -> SenderMapping:
     """Build a mapping from the mapping of its file.
 
-    Raises `MappingInvalid`, which names the file, the path of the first mistake and what to write.
+    Raises `MappingInvalid`, which names the file, the place of each mistake and what to write.
     """
     try:
-        return _mapping(name, Section.of("", document), catalogue)
+        return _mapping(name, Section.of("", file.values), catalogue)
     except ProfileInvalid as error:
-        raise MappingInvalid(f"{name}.yml: {error.detail}") from None
+        raise MappingInvalid(file.lines(error)) from None
 
 
 def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
-    top.only("source", "signature", "event", "accounts", "events")
-    event = top.section("event").only("id", "type", "time")
+    mistakes = Mistakes()
+    mistakes.read(top.only, "source", "signature", "event", "accounts", "events")
+    event = mistakes.read(lambda: _event(top.section("event")))
+    source = mistakes.read(top.text, "source", name)
+    scheme = mistakes.read(lambda: _scheme(top.section("signature")))
+    accounts = mistakes.read(lambda: tuple(_account(one) for one in _list(top, "accounts")))
+    events = mistakes.read(lambda: _events(top.section("events"), catalogue))
+    mistakes.check()
+    id_at, type_at, time_at = event
     return SenderMapping(
         name=name,
-        source=top.text("source", name),
-        scheme=_scheme(top.section("signature")),
-        id_at=event.text("id"),
-        type_at=event.text("type"),
-        time_at=event.text("time") if event.has("time") else None,
-        accounts=tuple(_account(one) for one in _list(top, "accounts")),
-        events={
-            key: tuple(_meaning(one, catalogue) for one in _list(top.section("events"), key))
-            for key in top.section("events").values
-        },
+        source=source,
+        scheme=scheme,
+        id_at=id_at,
+        type_at=type_at,
+        time_at=time_at,
+        accounts=accounts,
+        events=events,
     )
+
+
+def _event(section: Section) -> tuple[str, str, str | None]:
+    """Return where an event's id, type and time stand."""
+    section.only("id", "type", "time")
+    time = section.text("time") if section.has("time") else None
+    return section.text("id"), section.text("type"), time
+
+
+def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, ...]]:
+    mistakes = Mistakes()
+    events = {
+        key: tuple(mistakes.read(_meaning, one, catalogue) for one in _list(section, key))
+        for key in section.values
+    }
+    mistakes.check()
+    return events
 
 
 def _scheme(section: Section) -> Scheme:
@@ -76,17 +95,17 @@ def _meaning(section: Section, catalogue: Catalogue) -> Meaning:
     when = section.section("when")
     return Meaning(
         signal=signal,
-        when=tuple(_condition(path, value) for path, value in when.values.items()),
+        when=tuple(_condition(path, when) for path in when.values),
         value_at=section.text("value") if section.has("value") else None,
         once_per=section.text("once_per") if section.has("once_per") else None,
     )
 
 
-def _condition(path: str, wanted: object) -> Condition:
+def _condition(path: str, when: Section) -> Condition:
     """Read ``path: value``, or ``path: {above: 1, below: 5}``."""
-    if not isinstance(wanted, dict):
+    if not isinstance(wanted := when.values[path], dict):
         return Condition(path, equals=wanted)
-    limits = Section.of(f"when.{path}", wanted).only("above", "below")
+    limits = when.section(path).only("above", "below")
     if not limits.values:
         raise ProfileInvalid(f"{limits.path}: write above or below")
     found = {key: limits.number(key, -1e15, 1e15) for key in limits.values}
@@ -96,5 +115,6 @@ def _condition(path: str, wanted: object) -> Condition:
 def _list(section: Section, key: str) -> list[Section]:
     """Read a list of mappings; a single one may stand without its list."""
     value = section.values.get(key, [])
-    many = value if isinstance(value, list) else [value]
-    return [Section.of(f"{section.at(key)}[{n}]", one) for n, one in enumerate(many)]
+    if not isinstance(value, list):
+        return [section.section(key)]
+    return [Section.of(f"{section.at(key)}[{n}]", one) for n, one in enumerate(value)]

@@ -11,6 +11,7 @@ from services.health.domain.detector.gpr import (
 from services.health.domain.detector.state import (
     FLOATS_PER_ACCOUNT,
     DetectorState,
+    Floats,
     SegmentState,
 )
 from tests.builders.health import busy_segment, sealed_days
@@ -144,3 +145,25 @@ def test_counts_that_cannot_be_are_refused(counts: list[float]) -> None:
 def test_an_empty_segment_learns_nothing() -> None:
     sealed = seal_day(DetectorState.fresh(0), SegmentState(), SegmentDay(np.array([]), 0))
     assert sealed.segment == SegmentState()
+
+
+def weekend_shops(days: int = 210) -> Floats:
+    """Return six accounts of a working week, then two of weekends and one of Mondays."""
+    working = np.array([1.3, 1.3, 1.3, 1.3, 1.2, 0.3, 0.3])
+    weekend, monday = np.array([0.0] * 5 + [3.5] * 2), np.array([7.0] + [0.0] * 6)
+    habits = np.array([working] * 6 + [weekend] * 2 + [monday])
+    levels = np.array([4, 8, 16, 4, 8, 16, 4, 14, 6])[:, None]
+    return np.random.default_rng(3).poisson(levels * np.tile(habits, days // 7)) * 1.0
+
+
+def test_whoever_never_comes_on_a_weekday_misses_nothing_on_it() -> None:
+    sealed = sealed_days(weekend_shops(), alarm_at=0.8)
+    assert not any(day.result.alarm.any() for day in sealed)
+    assert min(day.result.ratio[6:].min() for day in sealed[60:]) > 0.7
+
+
+def test_a_drop_of_whoever_comes_at_weekends_is_found() -> None:
+    counts = weekend_shops()
+    counts[6:8, 140:] = np.floor(counts[6:8, 140:] * 0.3)
+    alarms = [day.result.alarm for day in sealed_days(counts, alarm_at=0.8)]
+    assert np.array(alarms[140:168]).any(axis=0).tolist() == [False] * 6 + [True] * 2 + [False]

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from services.health.domain.detector.budget import BAND_EDGES, band_of, p_star_of
-from services.health.domain.detector.gpr import ALARM_FROM_DAY, RATIO_FROM_DAY
+from services.health.domain.detector.gpr import ALARM_FROM_DAY, RATIO_FROM_DAY, expected_vote
 from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel, peer_level
 from services.health.domain.detector.recent import RecentUsage
 from services.health.domain.detector.replay import Mask
@@ -200,13 +200,20 @@ class Judge:
             alarm=bool(age > ALARM_FROM_DAY and band > 0 and probability >= threshold),
             ready=bool(age > RATIO_FROM_DAY),
             level=level,
-            peers=self.levels.get(metric, NO_PEER_LEVEL),
+            peers=self._others(metric),
             metric=metric,
             threshold=threshold,
             version=known.version if known else 0,
         )
         finding = usage_drop(self.seen.account_ids[n], reading, rule)
         return finding, RiskRule(cool_down=rule.cool_down)
+
+    def _others(self, metric: str) -> PeerLevel:
+        """Where the others of the segment are."""
+        record = self.seen.rows.records[metric]
+        vote = float(expected_vote(record.state.take([self.at]))[0])
+        level = self.levels.get(metric, NO_PEER_LEVEL)
+        return level.of_others(vote, float(record.ratio[self.at]))
 
     def _dip(self) -> list[Found]:
         recent, rule = self.seen.recent, self.profile.dip

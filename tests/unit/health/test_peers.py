@@ -22,6 +22,15 @@ def test_peers_are_told_by_their_whole_week() -> None:
     assert peer_level([*days(0.1), *week], 60).level == peer_level(week, 60).level
 
 
+def test_what_is_said_of_others_leaves_out_whom_it_is_said_to() -> None:
+    five_at_normal_and_one_silent = days(*[5 / 6] * 7, voters=6)
+    level = peer_level(five_at_normal_and_one_silent, 60)
+    assert level.level == pytest.approx(0.834, abs=0.001)
+    others = level.of_others(95 / 6, ratio=0.0)
+    assert (others.level, others.voters) == (pytest.approx(1.0), 5)
+    assert peer_level(days(*[1] * 3), 60).of_others(95 / 6, ratio=0.0).level is None
+
+
 def test_few_peers_or_a_young_group_are_not_told_at_all() -> None:
     assert peer_level(days(*[1] * 7, voters=4), 60).level is None
     assert peer_level(days(*[1] * 7), 27).level is None

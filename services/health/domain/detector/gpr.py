@@ -100,13 +100,20 @@ class _Normal:
 
     @classmethod
     def of(cls, state: DetectorState, segment: SegmentState, weekday: int) -> Self:
-        level = (state.events + 0.02) / (state.exposure + 0.02)
+        level = _level(state)
         shape = np.asarray(segment.weekday_shape())[:, None]
         prior = 4 * np.maximum(level, 0.05) * _say_of_peers(state, shape)
         factors = (state.weekday_events + prior * shape) / (state.weekday_exposure + prior)
         factor = factors[weekday] / factors.mean(axis=0)
-        noise = np.clip(state.noise_excess / state.noise_exposure, 1 / 3, 1 / 0.7)
-        return cls(level, factor, level * factor, noise)
+        return cls(level, factor, level * factor, _noise(state))
+
+
+def _level(state: DetectorState) -> Floats:
+    return (state.events + 0.02) / (state.exposure + 0.02)
+
+
+def _noise(state: DetectorState) -> Floats:
+    return np.clip(state.noise_excess / state.noise_exposure, 1 / 3, 1 / 0.7)
 
 
 def _say_of_peers(state: DetectorState, shape: Floats) -> Floats:
@@ -147,6 +154,12 @@ def peer_tally(state: DetectorState, segment: SegmentState, day: SegmentDay) -> 
     with that factor: the result does not depend on how the segment was cut.
     """
     return _peers(_Normal.of(state, segment, day.weekday), state.age, _checked(day, len(state)))
+
+
+def expected_vote(state: DetectorState) -> Floats:
+    """Return what each account adds to its segment's B on an average day."""
+    level = _level(state)
+    return level / (1 + _noise(state) * level)
 
 
 def seal_day(state: DetectorState, segment: SegmentState, day: SegmentDay) -> SealedDay:

@@ -1,7 +1,7 @@
 """What the peers of an account did, day by day, and what may be said about it to people."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
@@ -33,12 +33,27 @@ class PeerDay(NamedTuple):
 class PeerLevel:
     """Where comparable accounts are against their normal, over a week; None: not to be said.
 
-    `is_alarming` tells that the whole segment is down: no account is down by itself.
+    `is_alarming` tells that the whole segment is down: no account is down by itself. `observed`
+    and `expected` are the week's S and B, which the level is made of.
     """
 
     level: float | None = None
     voters: int = 0
     is_alarming: bool = False
+    observed: float = 0.0
+    expected: float = 0.0
+
+    def of_others(self, vote: float, ratio: float) -> "PeerLevel":
+        """Return the level without one voter, whose part of B a day and ratio are given.
+
+        Among six customers one that is silent would be told of as peers who are down.
+        """
+        if self.level is None:
+            return self
+        expected = _WEEK * vote
+        observed = max(0.0, self.observed - ratio * expected)
+        level = _level(observed, max(0.0, self.expected - expected))
+        return replace(self, level=level, voters=self.voters - 1)
 
 
 NO_PEER_LEVEL = PeerLevel()
@@ -55,7 +70,11 @@ def peer_level(days: Sequence[PeerDay], group_age: int, *, is_alarming: bool = F
     if len(week) < _WEEK or voters < MIN_VOTERS or group_age < SAID_FROM_DAY:
         return PeerLevel(None, voters, is_alarming)
     observed, expected = sum(d.observed for d in week), sum(d.expected for d in week)
-    return PeerLevel(min(1.0, (5 + observed) / (5 + expected)), voters, is_alarming)
+    return PeerLevel(_level(observed, expected), voters, is_alarming, observed, expected)
+
+
+def _level(observed: float, expected: float) -> float:
+    return min(1.0, (5 + observed) / (5 + expected))
 
 
 def is_segment_down(days: Sequence[PeerDay], *, was_down: bool) -> bool:

@@ -1,17 +1,21 @@
 """Settings of health."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.health.domain.usage.account_group import AccountGroups
 from shared.web.settings import ServiceSettings
 
+_SHORTEST_SECRET = 8
+_SECRETS_EXAMPLE = '{"stripe": "whsec_..."}'
 _ORIGIN = re.compile(r"https?://[^/\s]+")
 
 EVENT_GRACE = timedelta(hours=1)
@@ -38,9 +42,11 @@ STALE_AFTER = timedelta(hours=24)
 class Settings(ServiceSettings):
     """What health reads from ``TENURE_*`` variables."""
 
-    # The secrets of webhooks by mapping: {"stripe": "whsec_..."}; two, with a space between them,
-    # while one is being replaced.
-    health_webhook_secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    # The secrets of webhooks by mapping: {"stripe": "whsec_..."}; two, with a space between them
+    # or as a list, while one is being replaced. In a list each is taken whole, spaces and all.
+    health_webhook_secrets: Annotated[Mapping[str, Sequence[SecretStr]], NoDecode] = Field(
+        default_factory=dict
+    )
     # Which types of group are accounts, the most wanted first; * is any other, if it is alone.
     account_group_types: str = "company,account,organization,*"
 
@@ -50,15 +56,17 @@ class Settings(ServiceSettings):
     # The origins of pages whose browsers may send events, with commas between them; * is any.
     ingest_origins: str = ""
 
+    @field_validator("health_webhook_secrets", mode="before")
+    @classmethod
+    def _are_secrets(cls, value: object) -> Mapping[str, Sequence[str]]:
+        return read_secrets(value)
+
     @field_validator("ingest_origins")
     @classmethod
     def _are_origins(cls, value: str) -> str:
         for origin in _listed(value):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(
-                    f"TENURE_INGEST_ORIGINS: write origins such as https://app.example, or *, "
-                    f"not {origin!r}"
-                )
+                raise ValueError(f"write origins such as https://app.example, or *, not {origin!r}")
         return value
 
     @property
@@ -94,17 +102,48 @@ class UsageMemory(BaseSettings):
     usage_ids_mib: int = Field(default=384, ge=0, le=65_536)
 
 
+def _path_or_none(value: object) -> object:
+    # The path of an empty text would be the folder that the service happens to be started in.
+    return value or None
+
+
+FromFiles = Annotated[Path | None, BeforeValidator(_path_or_none)]
+
+
 class SignalSettings(BaseSettings):
     """What signals and disagreements are judged by, from ``TENURE_HEALTH_*`` variables."""
 
     model_config = SettingsConfigDict(env_prefix="TENURE_HEALTH_", extra="ignore", frozen=True)
 
     # A file, or a folder of files, with types of signals of the company's own.
-    signals: Path | None = None
+    signals: FromFiles = None
     # A folder with mappings of the company's own, from a sender's webhooks to signals.
-    mappings: Path | None = None
+    mappings: FromFiles = None
     # How many bands the pulse and the score may lie apart before it is a disagreement.
     disagreement_bands: int = Field(default=1, ge=0, le=2)
+
+
+def read_secrets(value: object) -> Mapping[str, Sequence[str]]:
+    """Read the secrets of webhooks, from JSON text. Raises ValueError, which holds none of them."""
+    try:
+        given = json.loads(value or "{}") if isinstance(value, str) else value
+    except ValueError:
+        given = None
+    if not isinstance(given, Mapping):
+        raise ValueError(f"write JSON such as {_SECRETS_EXAMPLE}")  # noqa: TRY004 - as pydantic wants it
+    return {str(name): _secrets_of(str(name), secrets) for name, secrets in given.items()}
+
+
+def _secrets_of(name: str, given: object) -> Sequence[str]:
+    secrets = given.split() if isinstance(given, str) else given
+    if not isinstance(secrets, list) or not all(isinstance(one, str) for one in secrets):
+        raise ValueError(f"{name}: write a text or a list of texts")
+    if not secrets or any(len(one) < _SHORTEST_SECRET for one in secrets):
+        raise ValueError(
+            f"{name}: a secret has at least {_SHORTEST_SECRET} characters; write one that has "
+            f'spaces in it in a list, such as {{"{name}": ["Basic dGVudXJl..."]}}'
+        )
+    return secrets
 
 
 @cache

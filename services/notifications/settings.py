@@ -1,6 +1,7 @@
 """What notifications needs to start."""
 
 import base64
+from email.utils import parseaddr
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -52,6 +53,13 @@ class Settings(ServiceSettings):
     # Seals the signing secrets of webhooks: 32 bytes in base64. Whoever loses it has to rotate
     # the secret of every endpoint.
     webhook_secret_key: SecretStr = SecretStr(_DEVELOPMENT_KEY)
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if "@" not in parseaddr(value)[1]:
+            raise ValueError("write an address, such as Tenure <tenure@example.com>")
+        return value
 
     @field_validator("smtp_url")
     @classmethod

@@ -3,7 +3,7 @@
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _WELL_KNOWN = frozenset({"", "tenure", "postgres", "password", "secret", "changeme", "change-me"})
@@ -35,6 +35,13 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str) -> str:
+        if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("write postgresql://[user:password@]host[:port]/database")
+        return value
+
     @model_validator(mode="after")
     def _refuse_known_secrets(self) -> Self:
         if self.environment == "development":
@@ -59,6 +66,16 @@ class ServiceSettings(BaseSettings):
         default = type(self).model_fields[name].default
         known = default.get_secret_value() if isinstance(default, SecretStr) else None
         return value.lower() in _WELL_KNOWN or value == known
+
+
+def settings_in_words(error: ValidationError) -> str:
+    """Return what is wrong with settings, a line for each variable, without their values."""
+    return "\n".join(_in_words(one["loc"], one["msg"]) for one in error.errors())
+
+
+def _in_words(location: tuple[int | str, ...], message: str) -> str:
+    said = message.removeprefix("Value error, ")
+    return f"TENURE_{str(location[0]).upper()}: {said}" if location else said
 
 
 def _password_of(url: str) -> str | None:

@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from shared.kernel.errors import Refusal
+from shared.web.settings import settings_in_words
 from tenure import catalog
 from tenure.cli.output import explain, fail
 
@@ -35,8 +36,10 @@ def serve(
         # The port is part of the member id, so that replicas on one machine differ.
         os.environ["TENURE_PORT"] = str(port)
         app = entry.create_app()
-    except (Refusal, ValidationError) as error:
+    except Refusal as error:
         fail(explain(error), 2)
+    except ValidationError as error:
+        fail(settings_in_words(error), 2)
     import uvicorn  # noqa: PLC0415 - the other commands need not wait for it
 
     spare_the_collector()

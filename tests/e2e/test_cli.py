@@ -576,7 +576,16 @@ def test_up_refuses_to_run_twice_from_one_folder(
 def test_serve_says_which_setting_is_wrong(tenure_here: Run) -> None:
     said = tenure_here("serve", "health", TENURE_KAFKA_SESSION_SECONDS="soon")
     assert (said.code, said.out) == (2, "")
-    assert "kafka_session_seconds" in said.err
+    assert said.err.startswith(
+        "tenure: TENURE_KAFKA_SESSION_SECONDS: Input should be a valid number"
+    )
+
+
+def test_serve_says_of_secrets_how_they_are_written(tenure_here: Run) -> None:
+    said = tenure_here("serve", "health", TENURE_HEALTH_WEBHOOK_SECRETS="whsec_hidden")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("tenure: TENURE_HEALTH_WEBHOOK_SECRETS: write JSON such as")
+    assert "hidden" not in said.err
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -222,12 +222,11 @@ def _secrets(mapping: SenderMapping, settings: Settings) -> list[str]:
         if settings.environment == "production":
             raise WebhookNotSetUp("scheme none is for development; sign the webhooks")
         return []
-    secret = settings.health_webhook_secrets.get(mapping.name)
-    found = secret.get_secret_value().split() if secret else []
-    if not found:
+    secrets = settings.health_webhook_secrets.get(mapping.name, ())
+    if not secrets:
         wanted = json.dumps({mapping.name: "..."})
         raise WebhookNotSetUp(f"set TENURE_HEALTH_WEBHOOK_SECRETS, such as {wanted}")
-    return found
+    return [secret.get_secret_value() for secret in secrets]
 
 
 def _json(body: bytes) -> object:

@@ -87,6 +87,10 @@ def put(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
             "signal_rules.champion_left.severity: write one of low, medium, high, critical",
         ),
         (
+            put("signal_rules", "silence", value={"title": "Ours"}),
+            "signal_rules.silence: silence is what usage and scores are watched for",
+        ),
+        (
             put("signal_rules", "champion_left", "half_life_days", value=None),
             "signal_rules.champion_left.half_life_days: write a number",
         ),

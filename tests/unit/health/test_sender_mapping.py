@@ -60,9 +60,22 @@ def test_a_clock_that_runs_ahead_means_now() -> None:
     assert read_webhook(mapping(), body, NOW).at == NOW
 
 
+@pytest.mark.parametrize("at", [1772449200, 1772449200000, "1772449200", "1772449200000"])
+def test_a_time_may_be_seconds_or_milliseconds_also_as_text(at: object) -> None:
+    event = read_webhook(mapping(), {**BODY, "meta": {"id": 17, "at": at}}, NOW)
+    assert event.at == datetime(2026, 3, 2, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("account", [4711, "4711"])
+def test_an_account_id_may_be_a_number(account: object) -> None:
+    ticket = {**BODY["ticket"], "account": account}
+    read = mapping(accounts=[{"path": "ticket.account"}])
+    assert read_webhook(read, {**BODY, "ticket": ticket}, NOW).account_id == "4711"
+
+
 @pytest.mark.parametrize("at", [-1, "1969-12-31T23:59:59Z", 1e300, "soon", None, True])
 def test_a_time_that_is_none_is_refused(at: object) -> None:
-    with pytest.raises(WebhookUnreadable, match="neither seconds nor RFC 3339, since 1970"):
+    with pytest.raises(WebhookUnreadable, match="neither seconds, milliseconds nor RFC 3339"):
         read_webhook(mapping(), {**BODY, "meta": {"id": 17, "at": at}}, NOW)
 
 
@@ -137,6 +150,13 @@ def test_a_mistake_is_named_with_its_file_its_path_and_what_to_write(
 def test_a_token_in_force_is_believed(sent: str) -> None:
     scheme = Scheme(SchemeKind.TOKEN, header="X-Desk-Token")
     verify(scheme, ["old", "s3cret"], {"x-desk-token": sent}, b"{}", NOW)
+
+
+def test_a_secret_may_be_a_whole_header() -> None:
+    scheme, secret = Scheme(SchemeKind.TOKEN, header="Authorization"), "Basic dGVudXJlOg=="
+    verify(scheme, [secret], {"authorization": secret}, b"{}", NOW)
+    with pytest.raises(BadSignature):
+        verify(scheme, [secret], {"authorization": "Basic"}, b"{}", NOW)
 
 
 @pytest.mark.parametrize("sent", ["s3cre", "s3cret2", ""])

@@ -31,6 +31,7 @@ from services.health.domain.profile.reading import (
     check_name,
 )
 from services.health.domain.profile.selection import read_applies_to
+from services.health.domain.risk.risk import Reason
 
 ANY = 1e12
 LATEST_VERSION = 1_000_000_000
@@ -181,6 +182,11 @@ def _days(section: Section, key: str, default: float) -> timedelta:
 
 def parse_rule(reason: str, section: Section) -> SignalRule:
     """Read a fast rule for signals. Raises ProfileInvalid."""
+    if reason in set(Reason):
+        raise ProfileInvalid(
+            f"{section.path}: {reason} is what usage and scores are watched for; give the rule "
+            f"another name, with signal: {reason} if that is its signal"
+        )
     section.only(
         "signal", "title", "severity", "count", "window_days", "cool_down_days",
         "decay", "half_life_days", "closed_by", "also", "worse_at", "next_step",

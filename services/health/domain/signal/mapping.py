@@ -11,6 +11,8 @@ from shared.kernel.errors import Kind, Refusal
 from shared.kernel.ids import is_account_id
 
 _LONGEST = 200
+_MILLISECONDS = 1e11
+"""As seconds this is the year 5138, as milliseconds 1973."""
 _ABSENT = object()
 
 
@@ -163,14 +165,20 @@ def _time(body: Mapping[str, Any], path: str) -> datetime:
         return _moment(found)
     except (ValueError, OverflowError, OSError):
         raise WebhookUnreadable(
-            f"event.time: {found!r} at {path} is neither seconds nor RFC 3339, since 1970"
+            f"event.time: {found!r} at {path} is neither seconds, milliseconds nor RFC 3339, "
+            "since 1970"
         ) from None
 
 
 def _moment(found: object) -> datetime:
-    """Read seconds or RFC 3339 since 1970. Raises ValueError, OverflowError and OSError."""
+    """Read seconds, milliseconds or RFC 3339 since 1970.
+
+    Raises ValueError, OverflowError and OSError.
+    """
+    if isinstance(found, str) and found.isascii() and found.isdecimal():
+        found = int(found)
     if isinstance(found, int | float) and not isinstance(found, bool):
-        read = datetime.fromtimestamp(found, UTC)
+        read = datetime.fromtimestamp(found / 1000 if found >= _MILLISECONDS else found, UTC)
     else:
         read = datetime.fromisoformat(str(found))
         read = read if read.tzinfo else read.replace(tzinfo=UTC)
@@ -180,8 +188,9 @@ def _moment(found: object) -> datetime:
 
 
 def _account(body: Mapping[str, Any], mapping: SenderMapping) -> str | None:
-    found = (at_path(body, one.path) for one in mapping.accounts if one.system is None)
-    return next((str(each) for each in found if is_account_id(each)), None)
+    named = (one.path for one in mapping.accounts if one.system is None)
+    found = (_identifier(at_path(body, path)) for path in named)
+    return next((each for each in found if is_account_id(each)), None)
 
 
 def _externals(body: Mapping[str, Any], mapping: SenderMapping) -> tuple[tuple[str, str], ...]:

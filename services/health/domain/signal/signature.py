@@ -58,8 +58,8 @@ def verify(
 
 
 def _has_token(scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
-    sent = headers.get(scheme.header.lower(), "").removeprefix("Bearer ").strip()
-    return _is_any(secrets, [sent])
+    sent = headers.get(scheme.header.lower(), "").strip()
+    return _is_any(secrets, [sent, sent.removeprefix("Bearer ").strip()])
 
 
 def _has_stripe(

@@ -73,14 +73,14 @@ def test_every_mistake_of_a_mapping_has_its_line(tmp_path: Path) -> None:
     at = next(n for n, line in enumerate(lines) if line.startswith("events:"))
     (tmp_path / "desk.yml").write_text(
         "\n".join(["colour: red", *lines[:at], "events:", "  x: {signal: mood}"])
-        + "\n  y: {signal: csat_answered, when: {a.b: {over: 1}}}\n"
+        + "\n  y: {signal: csat_answered, value: s, when: {a.b: {over: 1}}}\n"
     )
     with pytest.raises(MappingInvalid) as caught:
         load_mappings(tmp_path)
     assert [line.split(": ")[1:3] for line in str(caught.value).splitlines()] == [
         ["line 1, column 1", "colour"],
         [f"line {at + 3}, column 7", "events.x.signal"],
-        [f"line {at + 4}, column 43", "events.y.when.a.b.over"],
+        [f"line {at + 4}, column 53", "events.y.when.a.b.over"],
     ]
 
 

@@ -39,7 +39,7 @@ from shared.web.routing import ForeignRoute, api_router
 router = api_router("/api/v1", tags=["signal webhooks"])
 senders = api_router("/api/v1", tags=["signal webhooks"], route_class=ForeignRoute)
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-_EXTERNAL = r"^[\x21-\x7e]{1,200}$"
+_EXTERNAL = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"
 System = Annotated[str, Path(pattern=_NAME, description="Such as stripe.")]
 ExternalId = Annotated[str, Path(pattern=_EXTERNAL, description="Such as cus_9s6XKzkNRiz8i3.")]
 
@@ -85,9 +85,13 @@ class ExternalIdView(ExternalAccount):
 
 
 class ExternalIdSet(ExternalIdView):
-    """What is known now, and how many signals had waited for it."""
+    """What is known now, how many signals that had waited for it are recorded, and are not yet.
+
+    Send the same again while some are `waiting`.
+    """
 
     recorded: int
+    waiting: int
 
 
 class ExternalName(BaseModel):
@@ -155,25 +159,25 @@ async def receive_signal_webhook(
     return WebhookTaken(**taken._asdict(), ignored=not event.signals)
 
 
-@router.put("/external-ids/{system}/{external_id}")
+@router.put("/external-ids/{system}/{external_id:path}")
 async def set_external_id(
     system: System, external_id: ExternalId, body: ExternalAccount, who: Writer, tx: Tx
 ) -> ExternalIdSet:
     """Say which account another system means by an id; signals that waited for it are recorded."""
     pair = (system, external_id)
-    recorded = await name_account(tx, pair, body.account_id, who.name)
+    named = await name_account(tx, pair, body.account_id, who.name)
     return ExternalIdSet(
         system=system,
         external_id=external_id,
         account_id=body.account_id,
         set_at=tx.now,
         set_by=who.name,
-        recorded=recorded,
+        **named._asdict(),
     )
 
 
 @router.delete(
-    "/external-ids/{system}/{external_id}",
+    "/external-ids/{system}/{external_id:path}",
     status_code=204,
     responses=responses(ExternalIdNotFound),
 )

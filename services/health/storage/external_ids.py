@@ -99,11 +99,18 @@ async def forget(tx: Transaction, system: str, external_id: str) -> bool:
 
 
 async def keep_unmatched(tx: Transaction, unmatched: Unmatched) -> bool:
-    """Keep a signal until somebody says whose it is; False when it waits already."""
+    """Keep a signal until somebody says whose it is; False when it waits already.
+
+    One that waits because it does not fit its type makes room for a later one that may.
+    """
     kept = await tx.execute(
         "INSERT INTO unmatched_signals (source, key, type, value, observed_at, received_at, "
         "externals, code, message) VALUES (:source, :key, :type, CAST(:value AS jsonb), "
-        ":observed_at, :now, CAST(:externals AS jsonb), :code, :message) ON CONFLICT DO NOTHING",
+        ":observed_at, :now, CAST(:externals AS jsonb), :code, :message) "
+        "ON CONFLICT (source, key) DO UPDATE SET type = excluded.type, value = excluded.value, "
+        "observed_at = excluded.observed_at, received_at = excluded.received_at, "
+        "externals = excluded.externals, code = excluded.code, message = excluded.message "
+        "WHERE unmatched_signals.code <> 'unknown_account'",
         **{
             **unmatched._asdict(),
             "value": {"is": unmatched.value},
@@ -126,6 +133,17 @@ async def take_waiting(
         limit=limit,
     )
     return sorted((row["id"], _unmatched(row)) for row in rows)
+
+
+async def count_waiting(tx: Transaction, system: str, external_id: str) -> int:
+    """Count the signals that wait for this id."""
+    return int(
+        await tx.fetch_value(
+            "SELECT count(*) FROM unmatched_signals "
+            "WHERE externals @> CAST(:wanted AS jsonb) AND code = 'unknown_account'",
+            wanted=[{"system": system, "id": external_id}],
+        )
+    )
 
 
 async def take(tx: Transaction, unmatched_id: int) -> Unmatched | None:

@@ -61,7 +61,7 @@ def load_mappings(own: Path | None = None) -> Mapping[str, SenderMapping]:
 def _files(place: Path | None) -> list[Path]:
     if place is None:
         return []
-    return sorted(place.glob("*.yml")) if place.is_dir() else [place]
+    return sorted([*place.glob("*.yml"), *place.glob("*.yaml")]) if place.is_dir() else [place]
 
 
 def _read(path: Path, refusal: type[SignalsInvalid | MappingInvalid]) -> SourceFile:

@@ -7,16 +7,30 @@ from services.health.domain.signal.catalogue import SignalValueInvalid
 from services.health.domain.signal.mapping import MappedEvent, MappedSignal, SenderMapping
 from services.health.storage import external_ids
 from services.health.storage.external_ids import Unmatched
-from services.health.usecases.signals import Reported, UnknownSignalType, record_signal
+from services.health.usecases.profiles import PROFILES
+from services.health.usecases.signals import (
+    Reported,
+    UnknownSignalType,
+    read_signal,
+    record_signal,
+)
 from shared.db.transaction import Transaction
 from shared.kernel.errors import NotFound
 
 UNKNOWN_ACCOUNT = "unknown_account"
-_AT_ONCE = 1_000
+_AT_ONCE = 250
+"""Signals that one call records: some ten seconds, in one transaction."""
 
 
 class UnmatchedNotFound(NotFound):
     """No signal with this id waits."""
+
+
+class Named(NamedTuple):
+    """What became of the signals that waited for an account, and how many still do."""
+
+    recorded: int
+    waiting: int
 
 
 class Taken(NamedTuple):
@@ -37,20 +51,23 @@ async def take_webhook(tx: Transaction, mapping: SenderMapping, event: MappedEve
     for signal in event.signals:
         unmatched = _unmatched(mapping, event, signal)
         if account_id is None:
-            await external_ids.keep_unmatched(tx, unmatched)
+            await external_ids.keep_unmatched(tx, await _checked(tx, unmatched))
             done["unmatched"] += 1
         else:
             done[await _record(tx, account_id, unmatched)] += 1
     return Taken(**done)
 
 
-async def name_account(tx: Transaction, external: tuple[str, str], account_id: str, by: str) -> int:
-    """Say which account another system's id means; record what waited for it, and count that."""
+async def name_account(
+    tx: Transaction, external: tuple[str, str], account_id: str, by: str
+) -> Named:
+    """Say which account another system's id means, and record the oldest that waited for it."""
     system, external_id = external
     await external_ids.set_account(tx, system, external_id, account_id, by)
     waiting = await external_ids.take_waiting(tx, system, external_id, _AT_ONCE)
     outcomes = [await _record(tx, account_id, each) for _, each in waiting]
-    return outcomes.count("recorded")
+    left = await external_ids.count_waiting(tx, system, external_id)
+    return Named(outcomes.count("recorded"), left)
 
 
 async def attribute_unmatched(tx: Transaction, unmatched_id: int, account_id: str) -> bool:
@@ -64,6 +81,16 @@ async def attribute_unmatched(tx: Transaction, unmatched_id: int, account_id: st
     reported = Reported(waiting.type, min(waiting.observed_at, tx.now), waiting.value)
     origin = (waiting.source, waiting.key)
     return await record_signal(tx, account_id, reported, origin) is not None
+
+
+async def _checked(tx: Transaction, signal: Unmatched) -> Unmatched:
+    """Return a signal of nobody yet; one that does not fit its type waits for people to see."""
+    try:
+        profile = (await PROFILES.current(tx)).default
+        read_signal(Reported(signal.type, signal.observed_at, signal.value), profile)
+    except (SignalValueInvalid, UnknownSignalType) as error:
+        return signal._replace(code=error.code(), message=f"{error.detail}; {signal.message}")
+    return signal
 
 
 async def _record(tx: Transaction, account_id: str, signal: Unmatched) -> str:

@@ -7,17 +7,26 @@ scheme: HMAC-SHA256 with the endpoint's secret over "<t>.<body>".
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from services.health.usecases.files import load_mappings
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import NOON, OpenClient, OpenDatabase
 
+DESK = """
+signature: {scheme: token}
+event: {id: id, type: kind}
+accounts: {path: ticket.org, system: desk}
+events:
+  rated: {signal: csat_answered, value: ticket.score, once_per: ticket.id}
+"""
 SECRET, NEXT = "whsec_old_secret", "whsec_new_secret"
 STRIPE = "/api/v1/signal-webhooks/stripe"
 CREATED = int(NOON.timestamp()) - 60
@@ -27,6 +36,16 @@ CREATED = int(NOON.timestamp()) - 60
 async def sender(open_client: OpenClient) -> httpx.AsyncClient:
     secrets = {"stripe": f"{SECRET} {NEXT}"}
     return await open_client("health", health_webhook_secrets=secrets)
+
+
+@pytest.fixture
+def own_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A mapping of a help desk, beside those that are shipped."""
+    (tmp_path / "desk.yml").write_text(DESK)
+    monkeypatch.setenv("TENURE_HEALTH_MAPPINGS", str(tmp_path))
+    load_mappings.cache_clear()
+    yield
+    load_mappings.cache_clear()
 
 
 @pytest.fixture
@@ -261,6 +280,27 @@ async def test_a_signal_of_an_unknown_customer_waits_and_is_recorded_when_it_is_
     assert risk["status"] == "recovered"
 
 
+async def test_what_fits_is_kept_for_an_unknown_customer_behind_what_does_not(
+    open_client: OpenClient, csm: httpx.AsyncClient, own_mappings: None
+) -> None:
+    desk = await open_client("health", health_webhook_secrets={"desk": "a-long-token"})
+    for number, score in enumerate(("HIGH", 5)):
+        body = {"id": str(number), "kind": "rated", "ticket": {"id": 7, "org": 555, "score": score}}
+        headers = {"Authorization": "Bearer a-long-token"}
+        sent = await desk.post("/api/v1/signal-webhooks/desk", json=body, headers=headers)
+        assert sent.json()["unmatched"] == 1
+    named = await csm.put("/api/v1/external-ids/desk/555", json={"account_id": "acme"})
+    assert (named.json()["recorded"], named.json()["waiting"]) == (1, 0)
+    assert [one["value"] for one in await kept(csm)] == [5]
+
+
+async def test_a_name_of_another_system_may_have_spaces_and_slashes(csm: httpx.AsyncClient) -> None:
+    path = "/api/v1/external-ids/desk/Acme%20GmbH%2Fwest"
+    answer = await csm.put(path, json={"account_id": "acme"})
+    assert answer.json()["external_id"] == "Acme GmbH/west"
+    assert (await csm.delete(path)).status_code == 204
+
+
 async def test_a_person_attributes_a_waiting_signal_once(
     sender: httpx.AsyncClient, csm: httpx.AsyncClient
 ) -> None:
@@ -290,7 +330,7 @@ async def test_ids_of_other_systems_are_listed_and_forgotten(csm: httpx.AsyncCli
     ("path", "body"),
     [
         ("/api/v1/external-ids/Stripe/cus_1", {"account_id": "acme"}),
-        ("/api/v1/external-ids/stripe/a%20b", {"account_id": "acme"}),
+        ("/api/v1/external-ids/stripe/a%00b", {"account_id": "acme"}),
         ("/api/v1/external-ids/stripe/cus_1", {"account_id": ""}),
         ("/api/v1/external-ids/stripe/cus_1", {}),
     ],

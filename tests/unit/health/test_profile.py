@@ -86,6 +86,7 @@ def put(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
             put("signal_rules", "champion_left", "severity", value="awful"),
             "signal_rules.champion_left.severity: write one of low, medium, high, critical",
         ),
+        (put("drop", "exit_probability", value=0.9), "drop.exit_probability: write a number"),
         (
             put("signal_rules", "silence", value={"title": "Ours"}),
             "signal_rules.silence: silence is what usage and scores are watched for",

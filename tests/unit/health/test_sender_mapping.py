@@ -134,6 +134,18 @@ def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
         ({"events": {"x": {"signal": "mood"}}}, "events.x.signal: 'mood' is none of"),
         ({"events": {"x": {"signal": "merger", "wenn": {}}}}, "events.x.wenn: unknown"),
         ({"events": {"x": {"signal": "merger", "when": {"a": {}}}}}, "write above or below"),
+        ({"events": {"x": {"signal": "merger", "when": {"a": [1]}}}}, "when.a: write one value"),
+        (
+            {"events": {"x": {"signal": "merger", "when": {"a": {"above": 5, "below": 1}}}}},
+            "when.a: nothing is above 5 and below 1",
+        ),
+        ({"events": {"x": {"signal": "csat_answered"}}}, "events.x: csat_answered has a value"),
+        ({"events": {"x": {"signal": "merger", "value": "a"}}}, "events.x.value: merger carries"),
+        ({"events": {}}, "events: write which signals"),
+        ({"event": {"id": "$.id", "type": "kind"}}, "event.id: write a path such as"),
+        ({"event": {"id": "a[0]", "type": "kind"}}, "event.id: write a path such as"),
+        ({"accounts": []}, "accounts: write where an event names its account"),
+        ({"accounts": [{"path": "a", "system": "Desk"}]}, "'Desk' is part of a URL"),
         ({"colour": "red"}, "colour: unknown"),
     ],
 )

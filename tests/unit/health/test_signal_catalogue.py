@@ -41,8 +41,9 @@ def test_a_type_of_ones_own_brings_its_rule() -> None:
 def test_a_rule_of_the_profile_comes_before_that_of_the_catalogue() -> None:
     reasons = [rule.reason for rule in rules_in_force(default_profile(), load_catalogue())]
     assert len(reasons) == len(set(reasons))
-    taken = own(rules={"payment_failed": {"signal": "payment_failed"}})
-    rules = rules_in_force(default_profile(), taken)
+    rule = {"payment_failed": {"signal": "payment_failed"}}
+    types = {"export_asked": {**OWN, "rules": rule}, "payment_failed": OWN}
+    rules = rules_in_force(default_profile(), parse_catalogue([a_file("own.yml", **types)]))
     assert [rule.reason for rule in rules].count("payment_failed") == 1
 
 
@@ -72,6 +73,12 @@ def test_a_later_file_replaces_a_type_by_its_name() -> None:
         ),
         ({"rules": {"r": {"count": 0}}}, "types.export_asked.rules.r.count"),
         ({"rules": {"r": {"worse_at": {"awful": 3}}}}, "rules.r.worse_at.awful: unknown"),
+        (
+            {"value": {"from": 0, "to": 1, "choices": {"a": 1}, "meaning": "x"}},
+            "types.export_asked.value: write from and to, or choices",
+        ),
+        ({"from_usage": ["a*b"]}, "export_asked.from_usage: * stands at the end"),
+        ({"from_usage": ["*"]}, "export_asked.from_usage: * stands at the end"),
         ({"also_called": "x"}, "types.export_asked.also_called: write a list"),
     ],
 )
@@ -88,6 +95,16 @@ def test_two_types_of_one_name_are_refused() -> None:
     twice = a_file("own.yml", a={**OWN, "also_called": ["b"]}, b=OWN)
     with pytest.raises(SignalsInvalid, match="the name 'b' belongs to a already"):
         parse_catalogue([twice])
+
+
+def test_a_rule_that_waits_for_what_nothing_is_called_is_refused() -> None:
+    with pytest.raises(SignalsInvalid, match=r"rules\.export_asked: no type is called eksport"):
+        own(rules={"export_asked": {"closed_by": ["eksport"]}})
+
+
+def test_a_name_that_no_url_takes_is_refused() -> None:
+    with pytest.raises(SignalsInvalid, match=r"types\.Foo Bar: write a name"):
+        parse_catalogue([a_file("own.yml", **{"Foo Bar": OWN})])
 
 
 def test_everything_the_default_profile_names_is_in_the_catalogue() -> None:

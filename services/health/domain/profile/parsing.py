@@ -233,10 +233,11 @@ def _drop(section: Section) -> DropRule:
         "cool_down_days", "alert_budget",
     )  # fmt: skip
     budget = section.section("alert_budget").only("alerts_per_100_accounts_a_month")
+    alarm = section.number("alarm_probability", 0.5, 0.999, 0.8)
     return DropRule(
-        alarm_probability=section.number("alarm_probability", 0.5, 0.999, 0.8),
+        alarm_probability=alarm,
         min_events_a_week=section.number("min_events_a_week", 0, ANY, 10),
-        exit_probability=section.number("exit_probability", 0, 1, 0.5),
+        exit_probability=section.number("exit_probability", 0, alarm, 0.5),
         exit_ratio=section.number("exit_ratio", 0, 10, 0.85),
         cool_down=_days(section, "cool_down_days", 7),
         alerts_per_100_a_month=budget.number("alerts_per_100_accounts_a_month", 0.01, 100, 2),

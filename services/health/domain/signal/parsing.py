@@ -1,10 +1,15 @@
 """From the mapping of a catalogue file to its types, or to an error that says what to change."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from services.health.domain.profile.parsing import parse_rule, parse_severity
 from services.health.domain.profile.profile import SignalRule
-from services.health.domain.profile.reading import ProfileInvalid, Section, SourceFile
+from services.health.domain.profile.reading import (
+    ProfileInvalid,
+    Section,
+    SourceFile,
+    check_name,
+)
 from services.health.domain.signal.catalogue import (
     Catalogue,
     Direction,
@@ -37,6 +42,7 @@ def parse_catalogue(files: Iterable[SourceFile]) -> Catalogue:
         except ProfileInvalid as error:
             raise SignalsInvalid(file.lines(error)) from None
     _refuse_doubles(types.values())
+    _refuse_unknown(types.values())
     return Catalogue(types, tuple(families))
 
 
@@ -46,7 +52,7 @@ def _type(name: str, section: Section) -> SignalType:
         "next_step", "also_called", "from_usage", "rules",
     )  # fmt: skip
     return SignalType(
-        name=name,
+        name=check_name(section.path, name),
         title=section.text("title"),
         meaning=section.text("meaning"),
         direction=_direction(section),
@@ -56,7 +62,7 @@ def _type(name: str, section: Section) -> SignalType:
         severity=parse_severity(section, "medium"),
         next_step=section.text("next_step", "Talk to the account's owner and agree a step."),
         also_called=section.texts("also_called"),
-        from_usage=section.texts("from_usage"),
+        from_usage=_from_usage(section),
         rules=section.section("rules").each(
             lambda reason, rule: _rule(reason, rule, name, section)
         ),
@@ -87,7 +93,8 @@ def _value(section: Section) -> ValueRange:
     section.only("from", "to", "whole", "optional", "meaning", "choices")
     choices = section.section("choices")
     numbers = {name: choices.number(name, -_ANY, _ANY) for name in choices.values}
-    if not numbers and not (section.has("from") and section.has("to")):
+    ends = [key for key in ("from", "to") if section.has(key)]
+    if len(ends) != (0 if numbers else 2):
         raise ProfileInvalid(f"{section.path}: write from and to, or choices")
     low = min(numbers.values()) if numbers else section.number("from", -_ANY, _ANY)
     high = max(numbers.values()) if numbers else section.number("to", low, _ANY)
@@ -99,6 +106,18 @@ def _value(section: Section) -> ValueRange:
         is_required=not _flag(section, "optional"),
         choices=numbers or None,
     )
+
+
+def _from_usage(section: Section) -> tuple[str, ...]:
+    """Read names of usage events; one may end with * for any that begin like it."""
+    names = section.texts("from_usage")
+    for name in names:
+        if "*" in name[:-1] or name == "*":
+            raise ProfileInvalid(
+                f"{section.at('from_usage')}: * stands at the end of a name, such as "
+                f"billing.*, not in {name!r}"
+            )
+    return names
 
 
 def _flag(section: Section, key: str) -> bool:
@@ -117,3 +136,16 @@ def _refuse_doubles(types: Iterable[SignalType]) -> None:
                     f"types.{one.name}: the name {name!r} belongs to {seen[name]} already"
                 )
             seen[name] = one.name
+
+
+def _refuse_unknown(types: Collection[SignalType]) -> None:
+    """Refuse rules that wait for signals that nothing is called."""
+    known = {name for one in types for name in one.names}
+    for one in types:
+        for rule in one.rules:
+            unknown = {rule.signal, *rule.also, *rule.closed_by} - known
+            if unknown:
+                raise SignalsInvalid(
+                    f"types.{one.name}.rules.{rule.reason}: no type is called "
+                    f"{', '.join(sorted(unknown))}; write a name of GET /api/v1/signal-types"
+                )

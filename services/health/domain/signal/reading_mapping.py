@@ -1,5 +1,7 @@
 """From the mapping of a mapping file to a `SenderMapping`, or to what to change in the file."""
 
+import re
+
 from services.health.domain.profile.reading import Mistakes, ProfileInvalid, Section, SourceFile
 from services.health.domain.signal.catalogue import Catalogue
 from services.health.domain.signal.mapping import (
@@ -10,6 +12,8 @@ from services.health.domain.signal.mapping import (
 )
 from services.health.domain.signal.signature import Scheme, SchemeKind
 from shared.kernel.errors import Invalid
+
+_URL_PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class MappingInvalid(Invalid):
@@ -22,6 +26,7 @@ def parse_mapping(name: str, file: SourceFile, catalogue: Catalogue) -> SenderMa
     Raises `MappingInvalid`, which names the file, the place of each mistake and what to write.
     """
     try:
+        _check_url_part("", name)
         return _mapping(name, Section.of("", file.values), catalogue)
     except ProfileInvalid as error:
         raise MappingInvalid(file.lines(error)) from None
@@ -33,7 +38,7 @@ def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
     event = mistakes.read(lambda: _event(top.section("event")))
     source = mistakes.read(top.text, "source", name)
     scheme = mistakes.read(lambda: _scheme(top.section("signature")))
-    accounts = mistakes.read(lambda: tuple(_account(one) for one in _list(top, "accounts")))
+    accounts = mistakes.read(lambda: _accounts(top))
     events = mistakes.read(lambda: _events(top.section("events"), catalogue))
     mistakes.check()
     id_at, type_at, time_at = event
@@ -52,11 +57,13 @@ def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
 def _event(section: Section) -> tuple[str, str, str | None]:
     """Return where an event's id, type and time stand."""
     section.only("id", "type", "time")
-    time = section.text("time") if section.has("time") else None
-    return section.text("id"), section.text("type"), time
+    time = _path(section, "time") if section.has("time") else None
+    return _path(section, "id"), _path(section, "type"), time
 
 
 def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, ...]]:
+    if not section.values:
+        raise ProfileInvalid("events: write which signals the types of event mean")
     mistakes = Mistakes()
     events = {
         key: tuple(mistakes.read(_meaning, one, catalogue) for one in _list(section, key))
@@ -80,36 +87,72 @@ def _scheme(section: Section) -> Scheme:
     )
 
 
+def _accounts(top: Section) -> tuple[AccountPath, ...]:
+    if not top.values.get("accounts"):
+        raise ProfileInvalid("accounts: write where an event names its account, such as a path")
+    return tuple(_account(one) for one in _list(top, "accounts"))
+
+
 def _account(section: Section) -> AccountPath:
     section.only("path", "system")
     system = section.text("system") if section.has("system") else None
-    return AccountPath(section.text("path"), system)
+    if system is not None:
+        _check_url_part(f"{section.at('system')}: ", system)
+    return AccountPath(_path(section, "path"), system)
+
+
+def _check_url_part(at: str, name: str) -> None:
+    if not _URL_PART.fullmatch(name):
+        raise ProfileInvalid(
+            f"{at}{name!r} is part of a URL: write lower-case letters, digits, _ and -"
+        )
+
+
+def _path(section: Section, key: str) -> str:
+    path = section.text(key)
+    if path.startswith("$") or "[" in path:
+        raise ProfileInvalid(
+            f"{section.at(key)}: write a path such as items.0.score or /items/0/score, not {path!r}"
+        )
+    return path
 
 
 def _meaning(section: Section, catalogue: Catalogue) -> Meaning:
     section.only("signal", "when", "value", "once_per")
     signal = section.text("signal")
-    if catalogue.find(signal) is None:
+    found = catalogue.find(signal)
+    if found is None:
         known = ", ".join(sorted(catalogue.types))
         raise ProfileInvalid(f"{section.at('signal')}: {signal!r} is none of: {known}")
+    needs_value = found.value is not None and found.value.is_required
+    if needs_value and not section.has("value"):
+        raise ProfileInvalid(f"{section.path}: {signal} has a value; write value: and its path")
+    if found.value is None and section.has("value"):
+        raise ProfileInvalid(f"{section.at('value')}: {signal} carries none; leave it out")
     when = section.section("when")
     return Meaning(
         signal=signal,
         when=tuple(_condition(path, when) for path in when.values),
-        value_at=section.text("value") if section.has("value") else None,
-        once_per=section.text("once_per") if section.has("once_per") else None,
+        value_at=_path(section, "value") if section.has("value") else None,
+        once_per=_path(section, "once_per") if section.has("once_per") else None,
     )
 
 
 def _condition(path: str, when: Section) -> Condition:
     """Read ``path: value``, or ``path: {above: 1, below: 5}``."""
-    if not isinstance(wanted := when.values[path], dict):
+    wanted = when.values[path]
+    if isinstance(wanted, list):
+        raise ProfileInvalid(f"{when.at(path)}: write one value, or above and below, not a list")
+    if not isinstance(wanted, dict):
         return Condition(path, equals=wanted)
     limits = when.section(path).only("above", "below")
     if not limits.values:
         raise ProfileInvalid(f"{limits.path}: write above or below")
     found = {key: limits.number(key, -1e15, 1e15) for key in limits.values}
-    return Condition(path, above=found.get("above"), below=found.get("below"))
+    above, below = found.get("above"), found.get("below")
+    if above is not None and below is not None and above >= below:
+        raise ProfileInvalid(f"{limits.path}: nothing is above {above:g} and below {below:g}")
+    return Condition(path, above=above, below=below)
 
 
 def _list(section: Section, key: str) -> list[Section]:

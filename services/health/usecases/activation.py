@@ -187,6 +187,7 @@ async def _warnings(tx: Transaction, profile: Profile) -> Mapping[str, str]:
         },
         **_silent(profile),
         **_uncatalogued(profile),
+        **_valueless(profile),
         **_deserted(segments - await accounts.segments_in_use(tx, sorted(segments))),
     }
 
@@ -216,6 +217,20 @@ def _uncatalogued(profile: Profile) -> Mapping[str, str]:
         path: words.format(signal)
         for path, signal in _named_signals(profile)
         if catalogue.find(signal) is None
+    }
+
+
+def _valueless(profile: Profile) -> Mapping[str, str]:
+    """Return the inputs that wait for the value of a signal that has none."""
+    catalogue = load_catalogue()
+    return {
+        f"dimensions.{dimension.name}.inputs.{one.name}.signals.{signal}": (
+            f"{signal} carries no value, so it scores nothing; write its points, such as 0.1"
+        )
+        for dimension in profile.dimensions
+        for one in dimension.inputs
+        for signal, points in one.signals.items()
+        if points is None and (found := catalogue.find(signal)) and found.value is None
     }
 
 

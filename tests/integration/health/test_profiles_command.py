@@ -121,6 +121,23 @@ async def test_what_is_odd_is_told_with_its_place(database_url: str, tmp_path: P
     ]
 
 
+async def test_waiting_for_a_value_that_never_comes_is_odd(
+    database_url: str, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text(
+        "name: ours\nversion: 1\napplies_to: {segments: [smb]}\n"
+        "dimensions:\n  commercial:\n    weight: 1\n    inputs:\n"
+        "      payments:\n        curve: [[0, 0], [1, 1]]\n"
+        "        signals: {payment_failed: value}\n"
+    )
+    said = await run("validate", str(mine), "--json", "--database", database_url)
+    assert json.loads(said.stdout)["warnings"][0] == (
+        "line 10, column 19: dimensions.commercial.inputs.payments.signals.payment_failed: "
+        "payment_failed carries no value, so it scores nothing; write its points, such as 0.1"
+    )
+
+
 async def test_a_list_for_a_program_is_cut_nowhere(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

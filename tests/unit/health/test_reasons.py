@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -18,7 +19,9 @@ from services.health.domain.risk.drops import (
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
+    Retraction,
     SilenceReading,
+    after_retraction,
     low_score,
     low_score_risk_rule,
     signal_risk,
@@ -26,7 +29,7 @@ from services.health.domain.risk.reasons import (
     silence,
     usage_dip,
 )
-from services.health.domain.risk.risk import Opened, Recovered, Stage
+from services.health.domain.risk.risk import Decision, Opened, Recovered, Stage
 from services.health.domain.score.score import Band, Signal, score_account
 from services.health.usecases.risks import title_of
 from tests.builders.health import NOW, days_ago, default_profile, evidence
@@ -246,6 +249,58 @@ def test_a_payment_that_fails_again_after_recovery_counts_again() -> None:
     ]
     assert signal_risk("acme", story[:2], rule, NOW, UTC).stage is Stage.GONE
     assert signal_risk("acme", story, rule, NOW, UTC).stage is Stage.PRESENT
+
+
+def lived(story: Sequence[Signal], rule: SignalRule) -> list[Decision]:
+    """Return what each signal meant on its day."""
+    decisions: list[Decision] = []
+    for number, signal in enumerate(story, start=1):
+        before = decisions[-1].risk if decisions else None
+        found = signal_risk("acme", story[:number], rule, signal.at, UTC)
+        decisions.append(decide(before, found, signal.at, signal_risk_rule(rule)))
+    return decisions
+
+
+def without(mistake: Retraction, story: Sequence[Signal], rule: SignalRule) -> Decision:
+    """Return what it means that a signal of a story is taken back."""
+    kept = [signal for signal in story if signal.type != mistake.signal_type]
+    found = signal_risk("acme", kept, rule, mistake.at, UTC)
+    found, risk_rule = after_retraction(found, rule, mistake)
+    return decide(lived(story, rule)[-1].risk, found, mistake.at, risk_rule)
+
+
+def test_a_champion_who_leaves_soon_after_the_last_one_is_told_at_once() -> None:
+    story = [
+        Signal("champion_left", days_ago(9)),
+        Signal("champion_named", days_ago(8)),
+        Signal("champion_left", days_ago(1)),
+    ]
+    decisions = [type(decision) for decision in lived(story, rule_for("champion_left"))]
+    assert decisions == [Opened, Recovered, Opened]
+
+
+def test_looks_at_the_cancellation_page_count_only_after_the_end_to_open_again_at_once() -> None:
+    rule = rule_for("cancellation_intent")
+    visits = [Signal("cancellation_page_visited", days_ago(day)) for day in (1, 3)]
+    withdrawn = Signal("cancellation_withdrawn", days_ago(4))
+    assert signal_risk("acme", [withdrawn, *visits], rule, NOW, UTC).since == days_ago(3)
+    assert signal_risk("acme", [withdrawn], rule, NOW, UTC).since == days_ago(4)
+
+
+def test_a_fact_that_was_taken_back_keeps_no_true_one_quiet() -> None:
+    rule = rule_for("champion_left")
+    mistake = Retraction("champion_left", days_ago(2), "Another customer's.")
+    over = without(mistake, [Signal("champion_left", days_ago(3))], rule)
+    assert isinstance(over, Recovered)
+    # The true one was observed before the mistake was noticed.
+    true = signal_risk("acme", [Signal("champion_left", days_ago(5))], rule, NOW, UTC)
+    assert isinstance(decide(over.risk, true, NOW, signal_risk_rule(rule)), Opened)
+
+
+def test_a_risk_that_was_ended_by_mistake_opens_again_at_once() -> None:
+    story = [Signal("champion_left", days_ago(3)), Signal("champion_named", days_ago(2))]
+    mistake = Retraction("champion_named", days_ago(1), "She is at another customer.")
+    assert isinstance(without(mistake, story, rule_for("champion_left")), Opened)
 
 
 def test_a_signal_without_an_end_fades_after_two_half_lives() -> None:

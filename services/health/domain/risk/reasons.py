@@ -5,7 +5,7 @@ Each function turns figures into one Finding; `risk.decide` turns findings into 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from math import sqrt
 
@@ -32,6 +32,15 @@ SUGGESTIONS: dict[str, str] = {
     Reason.SILENCE: "Call a person you know there today; do not write another e-mail.",
     Reason.LOW_SCORE: "Read the largest losses of points and agree on one next step for each.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """A signal that was taken back: its type, when, and why."""
+
+    signal_type: str
+    at: datetime
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +135,10 @@ def signal_risk(
     kinds = Counter(s.type for s in _counting(signals, rule) if now - s.at <= rule.window)
     recent = kinds.total()
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
-    if not times or _has_faded(max(times), rule, now):
+    over_since = _over_since(signals, rule, now)
+    if over_since is not None:
         stage = Stage.GONE
+    since = sorted(times)[-rule.count] if stage is Stage.PRESENT else over_since
     seen = _how_often(kinds, rule) if rule.count > 1 else _when(times, zone)
     return Finding(
         account_id=account_id,
@@ -137,7 +148,22 @@ def signal_risk(
         evidence={"signal": rule.signal, "seen": recent},
         explanation=f"{rule.title} ({seen}).",
         suggestion=rule.next_step or SUGGESTIONS.get(rule.reason, ""),
+        since=since,
     )
+
+
+def after_retraction(
+    finding: Finding, rule: SignalRule, mistake: Retraction
+) -> tuple[Finding, RiskRule]:
+    """Return a finding and how it becomes a risk once a signal was taken back.
+
+    What was never so keeps nothing quiet: neither a fact that opened a risk, nor one that ended it.
+    """
+    if mistake.signal_type in rule.signals and finding.stage is Stage.GONE:
+        return finding, RiskRule(cool_down=timedelta(0))
+    if mistake.signal_type in rule.closed_by and finding.stage is Stage.PRESENT:
+        return replace(finding, since=mistake.at), signal_risk_rule(rule)
+    return finding, signal_risk_rule(rule)
 
 
 def counting_times(signals: Sequence[Signal], rule: SignalRule) -> list[datetime]:
@@ -177,8 +203,21 @@ def _loss(line: Line) -> str:
 
 
 def _counting(signals: Sequence[Signal], rule: SignalRule) -> list[Signal]:
-    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
+    ended = _closed_at(signals, rule)
     return [s for s in signals if s.type in rule.signals and (ended is None or s.at > ended)]
+
+
+def _closed_at(signals: Sequence[Signal], rule: SignalRule) -> datetime | None:
+    return max((s.at for s in signals if s.type in rule.closed_by), default=None)
+
+
+def _over_since(signals: Sequence[Signal], rule: SignalRule, now: datetime) -> datetime | None:
+    """Return since when nothing counts for a rule; None while something does."""
+    times = counting_times(signals, rule)
+    if not times:
+        return _closed_at(signals, rule) or now
+    ends = fades_at(max(times), rule)
+    return ends if ends is not None and now > ends else None
 
 
 def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
@@ -186,11 +225,6 @@ def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
     said = f"{counted(kinds.total(), 'time')} in {rule.window.days} days"
     parts = [f"{spoken(kind)} {counted(n, 'time')}" for kind, n in sorted(kinds.items())]
     return f"{said}: {', '.join(parts)}" if set(kinds) - {rule.signal} else said
-
-
-def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:
-    ends = fades_at(last, rule)
-    return ends is not None and now > ends
 
 
 def _when(times: Sequence[datetime], zone: tzinfo) -> str:

@@ -19,6 +19,7 @@ from services.health.domain.risk.drops import (
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
+    DipReading,
     Retraction,
     SilenceReading,
     after_retraction,
@@ -29,7 +30,7 @@ from services.health.domain.risk.reasons import (
     silence,
     usage_dip,
 )
-from services.health.domain.risk.risk import Decision, Opened, Recovered, Stage
+from services.health.domain.risk.risk import Decision, Finding, Opened, Recovered, Stage
 from services.health.domain.score.score import Band, Signal, score_account
 from services.health.usecases.risks import title_of
 from tests.builders.health import NOW, days_ago, default_profile, evidence
@@ -188,10 +189,14 @@ def test_a_drop_is_never_told_as_certain() -> None:
     assert found.explanation.endswith("; over 99 % sure it is down by more than 30 %.")
 
 
+def dip(last: float, before: float, ratio: float | None = None) -> Finding:
+    return usage_dip("acme", DipReading(last, before, ratio), PROFILE.dip, PROFILE.drop.exit_ratio)
+
+
 def test_a_dip_after_nothing_has_no_percentage_and_counts_have_all_their_digits() -> None:
-    found = usage_dip("acme", 46, 0, PROFILE.dip)
+    found = dip(46, 0)
     assert found.explanation == "46 events in the last 7 days after 0 in the 7 before."
-    many = usage_dip("acme", 1_234_567, 2_000_000, PROFILE.dip).explanation
+    many = dip(1_234_567, 2_000_000).explanation
     assert many == "1234567 events in the last 7 days after 2000000 in the 7 before (-38 %)."
 
 
@@ -211,9 +216,32 @@ def test_a_dip_after_nothing_has_no_percentage_and_counts_have_all_their_digits(
 def test_a_week_a_fifth_below_the_one_before_is_worth_watching(
     last: float, before: float, stage: Stage
 ) -> None:
-    found = usage_dip("acme", last, before, PROFILE.dip)
+    found = dip(last, before)
     assert found.stage is stage
     assert found.severity is Severity.LOW
+
+
+@pytest.mark.parametrize(
+    ("last", "ratio", "stage"),
+    [
+        (102, 0.63, Stage.LINGERING),
+        (102, 0.85, Stage.LINGERING),
+        (102, 0.86, Stage.GONE),
+        (60, 0.95, Stage.PRESENT),
+    ],
+)
+def test_a_dip_is_over_only_when_usage_is_back_at_its_own_normal(
+    last: float, ratio: float, stage: Stage
+) -> None:
+    assert dip(last, 98, ratio).stage is stage
+
+
+def test_a_dip_that_goes_on_says_how_far_usage_is_from_normal() -> None:
+    assert dip(102, 98, 0.63).explanation == (
+        "102 events in the last 7 days after 98 in the 7 before (+4 %); usage is at 63 % of its "
+        "own normal."
+    )
+    assert dip(60, 98, 0.95).explanation.endswith("in the 7 before (-39 %).")
 
 
 def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_risk() -> None:

@@ -21,7 +21,7 @@ from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
 from services.health.domain.score.wording import short_label
 from shared.kernel.days import local_day
-from shared.kernel.figures import counted, spoken
+from shared.kernel.figures import counted, percent, spoken
 
 HALF_LIVES_UNTIL_FADED = 2
 SUGGESTIONS: dict[str, str] = {
@@ -52,6 +52,15 @@ class SilenceReading:
     working_days: int
 
 
+@dataclass(frozen=True, slots=True)
+class DipReading:
+    """Events of seven days and of the seven before, and the ratio to normal once one is known."""
+
+    last_7_days: float
+    before: float
+    ratio: float | None = None
+
+
 def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Finding:
     """Judge silence against the account's own habit: who came rarely is not missed."""
     is_regular = (
@@ -78,10 +87,16 @@ def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Find
     )
 
 
-def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule) -> Finding:
-    """Compare seven days with the seven before. Few events say nothing: neither open nor close."""
+def usage_dip(account_id: str, reading: DipReading, rule: DipRule, exit_ratio: float) -> Finding:
+    """Compare seven days with the seven before. Few events say nothing: neither open nor close.
+
+    A week later the week before is the bad one itself. So it is over only when usage is back above
+    the exit ratio of its own normal as well, as a drop is.
+    """
+    last_7_days, before = reading.last_7_days, reading.before
     change = (last_7_days - before) / before if before > 0 else 0.0
-    is_over = change > rule.exit_change and last_7_days > 0
+    is_low = reading.ratio is not None and reading.ratio <= exit_ratio
+    is_over = change > rule.exit_change and last_7_days > 0 and not is_low
     stage = Stage.GONE if is_over else Stage.LINGERING
     # Two Poisson counts differ by chance: their difference has a standard error of sqrt(sum).
     is_chance = before - last_7_days < rule.min_standard_errors * sqrt(before + last_7_days)
@@ -93,10 +108,7 @@ def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule)
         stage=stage,
         severity=Severity.LOW,
         evidence={"last_7_days": last_7_days, "previous_7_days": before, "change": change},
-        explanation=(
-            f"{last_7_days:.0f} events in the last 7 days after {before:.0f} in the 7 before"
-            f"{f' ({change * 100:+.0f} %)' if before > 0 else ''}."
-        ),
+        explanation=_dip_in_words(reading, change, stage),
         suggestion=SUGGESTIONS[Reason.USAGE_DIP],
     )
 
@@ -195,6 +207,18 @@ def _silence_in_words(reading: SilenceReading) -> str:
         return f"Active again; active on {habit} up to then."
     silent = counted(days, "day's", "days'")
     return f"{silent} silence; before that the account was active on {habit}."
+
+
+def _dip_in_words(reading: DipReading, change: float, stage: Stage) -> str:
+    percentage = f" ({change * 100:+.0f} %)" if reading.before > 0 else ""
+    weeks = (
+        f"{reading.last_7_days:.0f} events in the last 7 days after {reading.before:.0f} in the "
+        f"7 before{percentage}"
+    )
+    # While two weeks show the fall, the ratio, which weighs some more days, has yet to follow.
+    if reading.ratio is None or stage is Stage.PRESENT:
+        return f"{weeks}."
+    return f"{weeks}; usage is at {percent(reading.ratio)} of its own normal."
 
 
 def _loss(line: Line) -> str:

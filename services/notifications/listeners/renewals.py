@@ -55,8 +55,13 @@ async def tell_renewal_reassessed(tx: Transaction, fact: RenewalReassessed) -> N
 
 
 async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
-    """Tell that a renewal is as likely as before."""
+    """Tell that a renewal is more likely again; while another reason weighs as much it is not."""
     before, now = percent(fact.previous_probability), percent(fact.probability)
+    subject = f"renewal:{fact.renewal_id}"
+    if not fact.save_closed and (now == before or fact.probability < fact.previous_probability):
+        because = "it is over, and another reason weighs as much"
+        await alerts.call_off(tx, fact.account_id, subject, fact.reason, because)
+        return
     over = "The save is closed." if fact.save_closed else "Other reasons still hold."
     notice = Notice(
         account_id=fact.account_id,
@@ -66,7 +71,7 @@ async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
         title=f"Renewal restored: {now} likely, was {before}",
         explanation=f"{words(fact.reason).capitalize()} no longer weighs on the renewal. {over}",
         next_step="Nothing has to be done." if fact.save_closed else "Go on with the save.",
-        subject=f"renewal:{fact.renewal_id}",
+        subject=subject,
         happened_at=fact.restored_at,
     )
     await alerts.tell(tx, notice)

@@ -86,7 +86,7 @@ async def tell_recovery(tx: Transaction, fact: RiskRecovered) -> None:
         severity=Severity.INFO,
         title=f"Recovered: {words(fact.reason)}",
         explanation=fact.explanation,
-        next_step="Nothing has to be done. If you were about to act on it, you can stop.",
+        next_step=_after_recovery(fact.still_open),
         subject=f"risk:{fact.risk_id}",
         happened_at=fact.recovered_at,
     )
@@ -95,6 +95,12 @@ async def tell_recovery(tx: Transaction, fact: RiskRecovered) -> None:
 
 async def _call_off(tx: Transaction, fact: RiskSnoozed | RiskDismissed, because: str) -> None:
     await alerts.call_off(tx, fact.account_id, f"risk:{fact.risk_id}", fact.reason, because)
+
+
+def _after_recovery(still_open: str | None) -> str:
+    if still_open is None:
+        return "Nothing has to be done. If you were about to act on it, you can stop."
+    return f"Go on: {words(still_open)} is still open and part of the same story."
 
 
 def _awakening(fact: RiskAwoke) -> str:

@@ -60,6 +60,25 @@ async def test_recovery_is_a_message_of_its_own(hear: Hear, rows: Rows) -> None:
     assert [kind for _, kind in await inbox(rows)] == ["risk.opened", "risk.recovered"]
 
 
+async def test_a_recovery_names_what_goes_on(hear: Hear, rows: Rows) -> None:
+    await hear(risk_opened(), risk_recovered(), risk_recovered(risk_id="r2", still_open="silence"))
+    steps = [row["next_step"] for row in await rows("SELECT next_step FROM messages ORDER BY id")]
+    assert steps[1:] == [
+        "Nothing has to be done. If you were about to act on it, you can stop.",
+        "Go on: silence is still open and part of the same story.",
+    ]
+
+
+async def test_a_renewal_that_is_no_likelier_is_not_told_as_restored_and_not_handed_on(
+    hear: Hear, rows: Rows
+) -> None:
+    same = renewal_restored(probability=0.364, previous_probability=0.358, save_closed=False)
+    await hear(renewal_at_risk(), same, owner_assigned(BEN, "ae"))
+    assert await inbox(rows) == []
+    kinds = [row["kind"] for row in await rows("SELECT kind FROM messages")]
+    assert kinds == ["renewal.at_risk"]
+
+
 async def test_a_worse_risk_is_told_within_the_window(hear: Hear, rows: Rows) -> None:
     await hear(owner_assigned(ANA), risk_opened(severity="medium"), risk_worsened())
     assert [kind for _, kind in await inbox(rows)] == ["risk.opened", "risk.worsened"]

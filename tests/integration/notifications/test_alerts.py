@@ -132,6 +132,21 @@ async def test_after_the_window_the_same_reason_is_told_again(
     assert [kind for _, kind in await inbox(rows)][-1] == "risk.opened"
 
 
+async def test_a_renewal_that_a_known_reason_lowers_again_is_told_with_its_new_figure(
+    hear: Hear, rows: Rows, clock: FixedClock
+) -> None:
+    await hear(owner_assigned(BEN, "ae"), renewal_at_risk(probability=0.77))
+    clock.advance(25 * HOUR)
+    await hear(renewal_at_risk(probability=0.69, previous_probability=0.77))
+    titles = await rows(
+        "SELECT m.title FROM inbox_items i JOIN messages m ON m.id = i.message_id ORDER BY i.seq"
+    )
+    assert [row["title"] for row in titles] == [
+        "Renewal at risk: 77 % likely, was 90 %",
+        "Renewal at risk: 69 % likely, was 77 %",
+    ]
+
+
 async def test_a_renewal_at_risk_again_is_a_new_message(
     hear: Hear, rows: Rows, clock: FixedClock
 ) -> None:

@@ -1,5 +1,7 @@
 """What is told of renewals."""
 
+from datetime import date
+
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Notice
 from services.notifications.domain.severity import Severity
@@ -29,7 +31,7 @@ async def tell_renewal_at_risk(tx: Transaction, fact: RenewalAtRisk) -> None:
         severity=Severity.HIGH if fact.probability < _LIKELY_LOST else Severity.MEDIUM,
         title=f"Renewal at risk: {now} likely, was {before}",
         explanation=fact.explanation,
-        next_step=f"Agree on a save with the CSM; notice can be given until {fact.notice_date}.",
+        next_step=_save_by(fact, heard_at(tx).date()),
         subject=f"renewal:{fact.renewal_id}",
         happened_at=heard_at(tx),
     )
@@ -94,6 +96,23 @@ async def tell_window(tx: Transaction, fact: RenewalWindowOpened) -> None:
         happened_at=heard_at(tx),
     )
     await alerts.tell(tx, notice)
+
+
+def _save_by(fact: RenewalAtRisk, today: date) -> str:
+    if today <= fact.notice_date:
+        return f"Agree on a save with the CSM; notice can be given until {fact.notice_date}."
+    passed = f"The notice date, {fact.notice_date}, has passed"
+    if fact.auto_renew is None:
+        return f"{passed}: see whether notice was given, and agree on a save with the CSM."
+    if fact.auto_renew:
+        return (
+            f"{passed}: the contract renews itself unless notice was given. See whether it was, "
+            "and agree on a save with the CSM."
+        )
+    return (
+        f"{passed}, and the contract does not renew itself: agree on a save with the CSM, and ask "
+        "the customer to renew."
+    )
 
 
 def _countdown(days: int) -> str:

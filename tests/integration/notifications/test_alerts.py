@@ -147,6 +147,47 @@ async def test_a_renewal_that_a_known_reason_lowers_again_is_told_with_its_new_f
     ]
 
 
+@pytest.mark.parametrize(
+    ("notice_date", "auto_renew", "step"),
+    [
+        (
+            "2026-03-02",
+            True,
+            "Agree on a save with the CSM; notice can be given until 2026-03-02.",
+        ),
+        (
+            "2026-03-01",
+            True,
+            (
+                "The notice date, 2026-03-01, has passed: the contract renews itself unless "
+                "notice was given. See whether it was, and agree on a save with the CSM."
+            ),
+        ),
+        (
+            "2026-03-01",
+            False,
+            (
+                "The notice date, 2026-03-01, has passed, and the contract does not renew itself: "
+                "agree on a save with the CSM, and ask the customer to renew."
+            ),
+        ),
+        (
+            "2026-03-01",
+            None,
+            (
+                "The notice date, 2026-03-01, has passed: see whether notice was given, and agree "
+                "on a save with the CSM."
+            ),
+        ),
+    ],
+)
+async def test_a_notice_date_that_has_passed_is_told_as_that(
+    hear: Hear, rows: Rows, notice_date: str, *, auto_renew: bool | None, step: str
+) -> None:
+    await hear(renewal_at_risk(notice_date=notice_date, auto_renew=auto_renew))
+    assert [row["next_step"] for row in await rows("SELECT next_step FROM messages")] == [step]
+
+
 async def test_a_renewal_at_risk_again_is_a_new_message(
     hear: Hear, rows: Rows, clock: FixedClock
 ) -> None:

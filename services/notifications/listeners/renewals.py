@@ -5,7 +5,7 @@ from datetime import date
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Notice
 from services.notifications.domain.severity import Severity
-from services.notifications.listeners.words import heard_at, words
+from services.notifications.listeners.words import heard_at
 from services.notifications.usecases import alerts
 from shared.bus.listeners import Listener, on
 from shared.contracts.renewals import (
@@ -41,14 +41,15 @@ async def tell_renewal_at_risk(tx: Transaction, fact: RenewalAtRisk) -> None:
 async def tell_renewal_reassessed(tx: Transaction, fact: RenewalReassessed) -> None:
     """Tell the probability of a renewal for which a story had been counted twice."""
     before, now = percent(fact.previous_probability), percent(fact.probability)
-    reason, head = words(fact.reason), words(fact.into_reason)
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
+    head = await alerts.title_of(tx, fact.account_id, fact.into_reason)
     notice = Notice(
         account_id=fact.account_id,
         kind=MessageKind.RENEWAL_REASSESSED,
         reason=fact.reason,
         severity=Severity.INFO,
         title=f"Renewal reassessed: {now} likely, was {before}",
-        explanation=f"{reason.capitalize()} is part of {head}: it counts with it, not by itself.",
+        explanation=f'"{title}" is part of "{head}": it counts with it, not by itself.',
         next_step="Go on with the save.",
         subject=f"renewal:{fact.renewal_id}",
         happened_at=heard_at(tx),
@@ -64,6 +65,7 @@ async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
         because = "it is over, and another reason weighs as much"
         await alerts.call_off(tx, fact.account_id, subject, fact.reason, because)
         return
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
     over = "The save is closed." if fact.save_closed else "Other reasons still hold."
     notice = Notice(
         account_id=fact.account_id,
@@ -71,7 +73,7 @@ async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
         reason=fact.reason,
         severity=Severity.INFO,
         title=f"Renewal restored: {now} likely, was {before}",
-        explanation=f"{words(fact.reason).capitalize()} no longer weighs on the renewal. {over}",
+        explanation=f'"{title}" no longer weighs on the renewal. {over}',
         next_step="Nothing has to be done." if fact.save_closed else "Go on with the save.",
         subject=subject,
         happened_at=fact.restored_at,

@@ -61,12 +61,18 @@ async def test_recovery_is_a_message_of_its_own(hear: Hear, rows: Rows) -> None:
 
 
 async def test_a_recovery_names_what_goes_on(hear: Hear, rows: Rows) -> None:
-    await hear(risk_opened(), risk_recovered(), risk_recovered(risk_id="r2", still_open="silence"))
-    steps = [row["next_step"] for row in await rows("SELECT next_step FROM messages ORDER BY id")]
-    assert steps[1:] == [
+    goes_on = risk_recovered(risk_id="r2", reason="silence", still_open="usage_drop")
+    await hear(risk_opened(), goes_on, risk_recovered())
+    _, silence, drop = await rows("SELECT title, next_step FROM messages ORDER BY created_at, id")
+    # Nobody was told of the silence: its reason stands for its headline.
+    assert (silence["title"], silence["next_step"]) == (
+        "Recovered: Silence",
+        'Go on: "Usage fell by half" is still open and part of the same story.',
+    )
+    assert (drop["title"], drop["next_step"]) == (
+        "Recovered: Usage fell by half",
         "Nothing has to be done. If you were about to act on it, you can stop.",
-        "Go on: silence is still open and part of the same story.",
-    ]
+    )
 
 
 async def test_a_renewal_that_is_no_likelier_is_not_told_as_restored_and_not_handed_on(

@@ -265,6 +265,7 @@ def test_a_new_champion_closes_the_risk_of_the_one_who_left() -> None:
     opened = decide(None, signal_risk("acme", [left], rule, NOW, UTC), NOW, signal_risk_rule(rule))
     assert isinstance(opened, Opened)
     over = signal_risk("acme", [left, named], rule, NOW, UTC)
+    assert over.explanation == "Our champion has left (champion named on 2026-03-01)."
     assert isinstance(decide(opened.risk, over, NOW, signal_risk_rule(rule)), Recovered)
 
 
@@ -320,6 +321,7 @@ def test_a_fact_that_was_taken_back_keeps_no_true_one_quiet() -> None:
     mistake = Retraction("champion_left", days_ago(2), "Another customer's.")
     over = without(mistake, [Signal("champion_left", days_ago(3))], rule)
     assert isinstance(over, Recovered)
+    assert over.risk.explanation == "Our champion has left (taken back: Another customer's)."
     # The true one was observed before the mistake was noticed.
     true = signal_risk("acme", [Signal("champion_left", days_ago(5))], rule, NOW, UTC)
     assert isinstance(decide(over.risk, true, NOW, signal_risk_rule(rule)), Opened)
@@ -336,6 +338,8 @@ def test_a_signal_without_an_end_fades_after_two_half_lives() -> None:
     known = [[Signal("funding_round", days_ago(age))] for age in (179, 181)]
     stages = [signal_risk("acme", each, rule, NOW, UTC).stage for each in known]
     assert stages == [Stage.LINGERING, Stage.GONE]
+    faded = signal_risk("acme", known[1], rule, NOW, UTC).explanation
+    assert faded.endswith(f"(nothing new since {days_ago(181).date()}).")
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,10 @@ def signal_risk(
     if over_since is not None:
         stage = Stage.GONE
     since = sorted(times)[-rule.count] if stage is Stage.PRESENT else over_since
-    seen = _how_often(kinds, rule) if rule.count > 1 else _when(times, zone)
+    if stage is Stage.GONE:
+        seen = _ended_by(signals, rule, zone)
+    else:
+        seen = _how_often(kinds, rule) if rule.count > 1 else f"on {local_day(max(times), zone)}"
     return Finding(
         account_id=account_id,
         reason=rule.reason,
@@ -172,7 +175,8 @@ def after_retraction(
     What was never so keeps nothing quiet: neither a fact that opened a risk, nor one that ended it.
     """
     if mistake.signal_type in rule.signals and finding.stage is Stage.GONE:
-        return finding, RiskRule(cool_down=timedelta(0))
+        said = f"{rule.title} (taken back: {mistake.because.rstrip('. ')})."
+        return replace(finding, explanation=said), RiskRule(cool_down=timedelta(0))
     if mistake.signal_type in rule.closed_by and finding.stage is Stage.PRESENT:
         return replace(finding, since=mistake.at), signal_risk_rule(rule)
     return finding, signal_risk_rule(rule)
@@ -227,19 +231,21 @@ def _loss(line: Line) -> str:
 
 
 def _counting(signals: Sequence[Signal], rule: SignalRule) -> list[Signal]:
-    ended = _closed_at(signals, rule)
-    return [s for s in signals if s.type in rule.signals and (ended is None or s.at > ended)]
+    ended = _closing(signals, rule)
+    return [s for s in signals if s.type in rule.signals and (ended is None or s.at > ended.at)]
 
 
-def _closed_at(signals: Sequence[Signal], rule: SignalRule) -> datetime | None:
-    return max((s.at for s in signals if s.type in rule.closed_by), default=None)
+def _closing(signals: Sequence[Signal], rule: SignalRule) -> Signal | None:
+    closing = (signal for signal in signals if signal.type in rule.closed_by)
+    return max(closing, key=lambda signal: signal.at, default=None)
 
 
 def _over_since(signals: Sequence[Signal], rule: SignalRule, now: datetime) -> datetime | None:
     """Return since when nothing counts for a rule; None while something does."""
     times = counting_times(signals, rule)
     if not times:
-        return _closed_at(signals, rule) or now
+        ended = _closing(signals, rule)
+        return ended.at if ended else now
     ends = fades_at(max(times), rule)
     return ends if ends is not None and now > ends else None
 
@@ -251,5 +257,12 @@ def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
     return f"{said}: {', '.join(parts)}" if set(kinds) - {rule.signal} else said
 
 
-def _when(times: Sequence[datetime], zone: tzinfo) -> str:
-    return f"on {local_day(max(times), zone)}" if times else "no longer"
+def _ended_by(signals: Sequence[Signal], rule: SignalRule, zone: tzinfo) -> str:
+    """Say what ended a reason: its last signal has faded, or another one closed it."""
+    times = counting_times(signals, rule)
+    if times:
+        return f"nothing new since {local_day(max(times), zone)}"
+    ended = _closing(signals, rule)
+    if ended is None:
+        return "no longer counted"
+    return f"{spoken(ended.type)} on {local_day(ended.at, zone)}"

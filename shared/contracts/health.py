@@ -97,6 +97,9 @@ class RiskRecovered(Fact):
     explanation: str
     opened_at: datetime
     recovered_at: datetime
+    still_open: str | None = Field(
+        default=None, description="The reason of the same story that goes on, if one does."
+    )
 
 
 class ProfileActivated(Fact):

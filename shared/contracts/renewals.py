@@ -46,6 +46,9 @@ class RenewalAtRisk(Fact):
     amount_minor: int
     currency: str
     notice_date: date
+    auto_renew: bool | None = Field(
+        default=None, description="Whether the contract renews itself if nobody gives notice."
+    )
 
 
 class RenewalRestored(Fact):

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.health.domain.risk.reasons import usage_dip
+from services.health.domain.risk.reasons import DipReading, usage_dip
 from services.health.domain.risk.risk import Stage
 from tenure.demo.cast import Part, customers
 from tenure.demo.usage import Calendar, uses
@@ -17,12 +17,13 @@ MONDAY = date(2026, 3, 2)
 def test_no_steady_customer_dips_whatever_day_it_is(weekday: int) -> None:
     calendar = Calendar(MONDAY + timedelta(days=weekday))
     days = (*calendar.history[-14:], *calendar.live)
-    rule = default_profile().dip
+    profile = default_profile()
     for customer in customers():
         if customer.part in {Part.FALLING, Part.SILENT}:
             continue
         counts = [len(list(uses(customer, day, calendar))) for day in days]
         for end in range(14, len(days) + 1):
             week, before = sum(counts[end - 7 : end]), sum(counts[end - 14 : end - 7])
-            found = usage_dip(customer.account_id, week, before, rule)
+            reading = DipReading(week, before)
+            found = usage_dip(customer.account_id, reading, profile.dip, profile.drop.exit_ratio)
             assert found.stage is not Stage.PRESENT, (customer.name, found.explanation)

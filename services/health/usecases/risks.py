@@ -45,6 +45,7 @@ _TITLES: Mapping[str, str] = {
 Found = tuple[Finding, RiskRule]
 Known = dict[str, tuple[UUID, Risk]]
 _OVER = frozenset({Status.RECOVERED, Status.DISMISSED})
+_STANDING = frozenset({Status.OPEN, Status.MERGED})
 _HEADS = frozenset({Status.OPEN, Status.DISMISSED})
 """A story that a person dismissed is not told in other words."""
 
@@ -96,6 +97,9 @@ async def _settle(tx: Transaction, judged: Judged, known: Known) -> Known:
             risk_id, existing = new_id(), None
         risk = await _keep(tx, risk_id, existing, decision)
         known[finding.reason] = (risk_id, risk)
+        if isinstance(decision, Recovered):
+            left = _still_open(finding.reason, known, judged, catalogue)
+            tx.emit(_recovered(risk_id, decision.risk, left))
         _say(tx, risk_id, decision, judged.profile, judged.caused_at)
         if isinstance(decision, Merged) and risk.opened_at is not None:
             _say_merged(tx, (risk_id, risk), known, catalogue)
@@ -131,6 +135,16 @@ def _head(reason: str, known: Known, catalogue: Catalogue) -> UUID | None:
         risk_id, risk = known.get(stronger, (None, None))
         if risk is not None and risk.status in _HEADS:
             return risk_id
+    return None
+
+
+def _still_open(reason: str, known: Known, judged: Judged, catalogue: Catalogue) -> str | None:
+    """Return the strongest reason of the same story that people know of and that is not over."""
+    over = {finding.reason for finding, _ in judged.findings if finding.stage is Stage.GONE}
+    for other in (*catalogue.stronger(reason), *catalogue.weaker(reason)):
+        _, risk = known.get(other, (None, None))
+        if risk is not None and risk.status in _STANDING and risk.was_told and other not in over:
+            return other
     return None
 
 
@@ -172,9 +186,7 @@ def _happened(before: Risk | None, decision: Decision) -> str | None:
 def _say(
     tx: Transaction, risk_id: UUID, decision: Decision, profile: Profile, caused_at: datetime
 ) -> None:
-    if isinstance(decision, Recovered):
-        tx.emit(_recovered(risk_id, decision.risk))
-    elif isinstance(decision, (Opened, Worsened)):
+    if isinstance(decision, (Opened, Worsened)):
         fact = RiskOpened if isinstance(decision, Opened) else RiskWorsened
         risk = decision.risk
         tx.emit(
@@ -214,7 +226,7 @@ def _say_merged(
     )
 
 
-def _recovered(risk_id: UUID, risk: Risk) -> RiskRecovered:
+def _recovered(risk_id: UUID, risk: Risk, still_open: str | None) -> RiskRecovered:
     return RiskRecovered(
         account_id=risk.account_id,
         risk_id=str(risk_id),
@@ -222,6 +234,7 @@ def _recovered(risk_id: UUID, risk: Risk) -> RiskRecovered:
         explanation=risk.explanation,
         opened_at=risk.opened_at or risk.confirmed_at,
         recovered_at=risk.recovered_at or risk.last_seen_at,
+        still_open=still_open,
     )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.health.domain.profile.profile import Profile
+from services.health.domain.risk.reasons import Retraction
 from services.health.domain.score.score import Signal
 from services.health.domain.signal.catalogue import SignalValueInvalid, known_names
 from services.health.storage import accounts, signals
@@ -117,4 +118,5 @@ async def retract_signal(
         )
     )
     profile = await PROFILES.for_account(tx, account_id)
-    await watch_signals(tx, account_id, profile, tx.now)
+    mistake = Retraction(row["type"], tx.now, words[1])
+    await watch_signals(tx, account_id, profile, tx.now, mistake)

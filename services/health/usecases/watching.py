@@ -25,6 +25,7 @@ from services.health.domain.risk.drops import (
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
+    DipReading,
     SilenceReading,
     silence,
     usage_dip,
@@ -220,7 +221,11 @@ class Judge:
         week, before = float(recent.last_week[self.at]), float(recent.week_before[self.at])
         if np.isnan(week + before):  # a day in them was not judged, or is before the account
             return []
-        finding = usage_dip(self.seen.account_ids[self.at], week, before, rule)
+        events = self.seen.rows.records[EVENTS]
+        is_ready = events.state.age[self.at] > RATIO_FROM_DAY
+        reading = DipReading(week, before, float(events.ratio[self.at]) if is_ready else None)
+        exit_ratio = self.profile.drop.exit_ratio
+        finding = usage_dip(self.seen.account_ids[self.at], reading, rule, exit_ratio)
         return [(finding, RiskRule(cool_down=rule.cool_down))]
 
     def _silence(self) -> Found:

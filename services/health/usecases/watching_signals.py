@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from services.health.domain.profile.profile import Profile, SignalRule
 from services.health.domain.risk.reasons import (
+    Retraction,
+    after_retraction,
     counting_times,
     fades_at,
     signal_risk,
@@ -27,20 +29,28 @@ _FADING = frozenset({Status.OPEN, Status.MERGED, Status.DISMISSED})
 
 
 async def watch_signals(
-    tx: Transaction, account_id: str, profile: Profile, caused_at: datetime
+    tx: Transaction,
+    account_id: str,
+    profile: Profile,
+    caused_at: datetime,
+    mistake: Retraction | None = None,
 ) -> None:
     """Judge an account's signals by every fast rule, and plan when time alone changes something."""
-    await watch_all(tx, [Watch(account_id, profile, caused_at)])
+    await watch_all(tx, [Watch(account_id, profile, caused_at, mistake=mistake)])
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """An account whose signals are to be judged, by whom, and what was found along with them."""
+    """An account whose signals are to be judged, by whom, and what was found along with them.
+
+    `mistake` is the signal that was just taken back, if that is why.
+    """
 
     account_id: str
     profile: Profile
     caused_at: datetime
     along: Sequence[Found] = ()
+    mistake: Retraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +96,13 @@ def _case(
     now: datetime,
     zone: tzinfo,
 ) -> _Case:
-    findings = [
-        (signal_risk(watch.account_id, known, rule, now, zone), signal_risk_rule(rule))
-        for rule in rules
-    ]
+    findings = []
+    for rule in rules:
+        finding = signal_risk(watch.account_id, known, rule, now, zone)
+        if watch.mistake is None:
+            findings.append((finding, signal_risk_rule(rule)))
+        else:
+            findings.append(after_retraction(finding, rule, watch.mistake))
     judged = Judged(watch.account_id, [*watch.along, *findings], watch.profile, watch.caused_at)
     return _Case(judged, _fading(known, rules))
 

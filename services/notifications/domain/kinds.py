@@ -50,7 +50,7 @@ class MessageKind(StrEnum):
     @property
     def recurs(self) -> bool:
         """Whether it can happen several times in one episode, and is news each time."""
-        return self.is_merger or self is self.RISK_AWOKE
+        return self.is_merger or self in {self.RISK_AWOKE, self.RENEWAL_AT_RISK}
 
     @property
     def sort(self) -> str:

@@ -1,9 +1,11 @@
 """What is told of renewals."""
 
+from datetime import date
+
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Notice
 from services.notifications.domain.severity import Severity
-from services.notifications.listeners.words import heard_at, words
+from services.notifications.listeners.words import heard_at
 from services.notifications.usecases import alerts
 from shared.bus.listeners import Listener, on
 from shared.contracts.renewals import (
@@ -29,7 +31,7 @@ async def tell_renewal_at_risk(tx: Transaction, fact: RenewalAtRisk) -> None:
         severity=Severity.HIGH if fact.probability < _LIKELY_LOST else Severity.MEDIUM,
         title=f"Renewal at risk: {now} likely, was {before}",
         explanation=fact.explanation,
-        next_step=f"Agree on a save with the CSM; notice can be given until {fact.notice_date}.",
+        next_step=_save_by(fact, heard_at(tx).date()),
         subject=f"renewal:{fact.renewal_id}",
         happened_at=heard_at(tx),
     )
@@ -39,14 +41,15 @@ async def tell_renewal_at_risk(tx: Transaction, fact: RenewalAtRisk) -> None:
 async def tell_renewal_reassessed(tx: Transaction, fact: RenewalReassessed) -> None:
     """Tell the probability of a renewal for which a story had been counted twice."""
     before, now = percent(fact.previous_probability), percent(fact.probability)
-    reason, head = words(fact.reason), words(fact.into_reason)
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
+    head = await alerts.title_of(tx, fact.account_id, fact.into_reason)
     notice = Notice(
         account_id=fact.account_id,
         kind=MessageKind.RENEWAL_REASSESSED,
         reason=fact.reason,
         severity=Severity.INFO,
         title=f"Renewal reassessed: {now} likely, was {before}",
-        explanation=f"{reason.capitalize()} is part of {head}: it counts with it, not by itself.",
+        explanation=f'"{title}" is part of "{head}": it counts with it, not by itself.',
         next_step="Go on with the save.",
         subject=f"renewal:{fact.renewal_id}",
         happened_at=heard_at(tx),
@@ -55,8 +58,14 @@ async def tell_renewal_reassessed(tx: Transaction, fact: RenewalReassessed) -> N
 
 
 async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
-    """Tell that a renewal is as likely as before."""
+    """Tell that a renewal is more likely again; while another reason weighs as much it is not."""
     before, now = percent(fact.previous_probability), percent(fact.probability)
+    subject = f"renewal:{fact.renewal_id}"
+    if not fact.save_closed and (now == before or fact.probability < fact.previous_probability):
+        because = "it is over, and another reason weighs as much"
+        await alerts.call_off(tx, fact.account_id, subject, fact.reason, because)
+        return
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
     over = "The save is closed." if fact.save_closed else "Other reasons still hold."
     notice = Notice(
         account_id=fact.account_id,
@@ -64,9 +73,9 @@ async def tell_renewal_restored(tx: Transaction, fact: RenewalRestored) -> None:
         reason=fact.reason,
         severity=Severity.INFO,
         title=f"Renewal restored: {now} likely, was {before}",
-        explanation=f"{words(fact.reason).capitalize()} no longer weighs on the renewal. {over}",
+        explanation=f'"{title}" no longer weighs on the renewal. {over}',
         next_step="Nothing has to be done." if fact.save_closed else "Go on with the save.",
-        subject=f"renewal:{fact.renewal_id}",
+        subject=subject,
         happened_at=fact.restored_at,
     )
     await alerts.tell(tx, notice)
@@ -89,6 +98,23 @@ async def tell_window(tx: Transaction, fact: RenewalWindowOpened) -> None:
         happened_at=heard_at(tx),
     )
     await alerts.tell(tx, notice)
+
+
+def _save_by(fact: RenewalAtRisk, today: date) -> str:
+    if today <= fact.notice_date:
+        return f"Agree on a save with the CSM; notice can be given until {fact.notice_date}."
+    passed = f"The notice date, {fact.notice_date}, has passed"
+    if fact.auto_renew is None:
+        return f"{passed}: see whether notice was given, and agree on a save with the CSM."
+    if fact.auto_renew:
+        return (
+            f"{passed}: the contract renews itself unless notice was given. See whether it was, "
+            "and agree on a save with the CSM."
+        )
+    return (
+        f"{passed}, and the contract does not renew itself: agree on a save with the CSM, and ask "
+        "the customer to renew."
+    )
 
 
 def _countdown(days: int) -> str:

@@ -3,7 +3,7 @@
 from services.notifications.domain.kinds import MessageKind
 from services.notifications.domain.message import Notice
 from services.notifications.domain.severity import Severity
-from services.notifications.listeners.words import heard_at, words
+from services.notifications.listeners.words import heard_at
 from services.notifications.usecases import alerts
 from shared.bus.listeners import Listener, on
 from shared.contracts.health import (
@@ -37,12 +37,13 @@ async def tell_risk(tx: Transaction, fact: RiskOpened | RiskWorsened) -> None:
 
 async def tell_awakening(tx: Transaction, fact: RiskAwoke) -> None:
     """Tell that a risk which was put off is back."""
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
     notice = Notice(
         account_id=fact.account_id,
         kind=MessageKind.RISK_AWOKE,
         reason=fact.reason,
         severity=Severity.read(fact.severity),
-        title=f"Back: {words(fact.reason)}",
+        title=f"No longer put off: {title}",
         explanation=f"{fact.explanation} {_awakening(fact)}".strip(),
         next_step=fact.next_step or "Take it on, put it off once more, or say that it is none.",
         subject=f"risk:{fact.risk_id}",
@@ -63,14 +64,16 @@ async def heed_dismissal(tx: Transaction, fact: RiskDismissed) -> None:
 
 async def tell_merger(tx: Transaction, fact: RiskMerged) -> None:
     """Call the alarm of a risk off: a stronger one tells it from now on."""
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
+    head = await alerts.title_of(tx, fact.account_id, fact.into_reason)
     notice = Notice(
         account_id=fact.account_id,
         kind=MessageKind.RISK_MERGED,
         reason=fact.reason,
         severity=Severity.INFO,
-        title=f"Merged: {words(fact.reason)}",
-        explanation=f"It is told with {words(fact.into_reason)} from now on, not by itself.",
-        next_step=f"See to {words(fact.into_reason)}; it is part of the same story.",
+        title=f"Merged: {title}",
+        explanation=f'It is told with "{head}" from now on, not by itself.',
+        next_step=f'See to "{head}"; it is part of the same story.',
         subject=f"risk:{fact.risk_id}",
         happened_at=heard_at(tx),
     )
@@ -79,14 +82,15 @@ async def tell_merger(tx: Transaction, fact: RiskMerged) -> None:
 
 async def tell_recovery(tx: Transaction, fact: RiskRecovered) -> None:
     """Tell that a risk is over."""
+    title = await alerts.title_of(tx, fact.account_id, fact.reason)
     notice = Notice(
         account_id=fact.account_id,
         kind=MessageKind.RISK_RECOVERED,
         reason=fact.reason,
         severity=Severity.INFO,
-        title=f"Recovered: {words(fact.reason)}",
+        title=f"Recovered: {title}",
         explanation=fact.explanation,
-        next_step="Nothing has to be done. If you were about to act on it, you can stop.",
+        next_step=await _after_recovery(tx, fact),
         subject=f"risk:{fact.risk_id}",
         happened_at=fact.recovered_at,
     )
@@ -95,6 +99,13 @@ async def tell_recovery(tx: Transaction, fact: RiskRecovered) -> None:
 
 async def _call_off(tx: Transaction, fact: RiskSnoozed | RiskDismissed, because: str) -> None:
     await alerts.call_off(tx, fact.account_id, f"risk:{fact.risk_id}", fact.reason, because)
+
+
+async def _after_recovery(tx: Transaction, fact: RiskRecovered) -> str:
+    if fact.still_open is None:
+        return "Nothing has to be done. If you were about to act on it, you can stop."
+    title = await alerts.title_of(tx, fact.account_id, fact.still_open)
+    return f'Go on: "{title}" is still open and part of the same story.'
 
 
 def _awakening(fact: RiskAwoke) -> str:

@@ -67,6 +67,18 @@ def message_of(row: Mapping[Any, Any]) -> Message:
     return Message(row["message_id"], notice, row["key"], row["rules"], row["said_at"])
 
 
+async def risk_title(tx: Transaction, account_id: str, reason: str) -> str | None:
+    """Return the headline an account's newest risk of a reason was opened with."""
+    title: str | None = await tx.fetch_value(
+        "SELECT title FROM messages WHERE account_id = :account_id AND reason = :reason "
+        "AND kind = :kind ORDER BY created_at DESC LIMIT 1",
+        account_id=account_id,
+        reason=reason,
+        kind=MessageKind.RISK_OPENED.value,
+    )
+    return title
+
+
 async def situation(
     tx: Transaction, account_id: str, subject: str, reason: str
 ) -> Situation | None:

@@ -24,6 +24,7 @@ from services.notifications.storage import (
 )
 from shared.contracts.notifications import NotificationDelivered
 from shared.db.transaction import Transaction
+from shared.kernel.figures import spoken
 from shared.kernel.ids import new_id
 from shared.observability.metrics import DELIVERIES
 
@@ -59,6 +60,14 @@ async def call_off(
     if before is not None:
         await messages.save_situation(tx, before.closed(tx.now))
         await deliveries.suppress_unsaid(tx, account_id, subject, reason, because)
+
+
+async def title_of(tx: Transaction, account_id: str, reason: str) -> str:
+    """Return what a risk is called in headlines; the reason in words when its opening is unknown.
+
+    Later facts name the reason only, and people know it by the headline they read first.
+    """
+    return await messages.risk_title(tx, account_id, reason) or spoken(reason).capitalize()
 
 
 async def hand_over(tx: Transaction, account_id: str, role: Role, person: Person) -> None:

@@ -78,6 +78,7 @@ async def _lower(tx: Transaction, before: Renewal, risk: Risk) -> Renewal:
     save = save.with_risk(risk, at=tx.now)
     await storage.save_renewal(tx, renewal)
     await storage.keep_save(tx, save)
+    contract = await storage.contract(tx, renewal.account_id, renewal.contract_id)
     tx.emit(
         RenewalAtRisk(
             account_id=renewal.account_id,
@@ -90,6 +91,7 @@ async def _lower(tx: Transaction, before: Renewal, risk: Risk) -> Renewal:
             amount_minor=renewal.amount.amount_minor,
             currency=renewal.amount.currency,
             notice_date=renewal.notice_date,
+            auto_renew=contract.term.auto_renew if contract else None,
         )
     )
     return renewal

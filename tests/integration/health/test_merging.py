@@ -76,6 +76,33 @@ async def test_a_stronger_reason_takes_the_weaker_in_and_gives_it_back(
     assert await see(health, clock, over) == ["risk_recovered usage_dip_week_over_week"]
 
 
+async def test_a_recovery_names_the_told_reason_that_goes_on(
+    health: Database, clock: FixedClock
+) -> None:
+    def all_of(silence: Stage, drop: Stage, dip: Stage) -> list[tuple[Finding, RiskRule]]:
+        reasons = (Reason.SILENCE, Reason.USAGE_DROP, Reason.USAGE_DIP)
+        return [found(*one) for one in zip(reasons, (silence, drop, dip), strict=True)]
+
+    await see(health, clock, *all_of(GONE, GONE, PRESENT))
+    await see(health, clock, *all_of(GONE, PRESENT, PRESENT))
+    await see(health, clock, *all_of(PRESENT, PRESENT, PRESENT))
+    # Back from silence: the dip is over, and the drop stands alone again without a word.
+    await see(health, clock, *all_of(GONE, LINGERING, GONE))
+    await see(health, clock, *all_of(GONE, GONE, GONE))
+    async with health.transaction() as tx:
+        rows = await tx.fetch_all(
+            "SELECT payload FROM outbox WHERE type LIKE '%risk_recovered%' ORDER BY seq"
+        )
+    said = [
+        (row["payload"]["data"]["reason"], row["payload"]["data"].get("still_open")) for row in rows
+    ]
+    assert said == [
+        ("silence", "usage_drop"),
+        ("usage_dip_week_over_week", "usage_drop"),
+        ("usage_drop", None),
+    ]
+
+
 async def test_a_told_reason_says_each_time_another_one_tells_it(
     csm: httpx.AsyncClient, health: Database, clock: FixedClock
 ) -> None:

@@ -124,6 +124,15 @@ async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
     assert (await monitoring(api))["metrics"] == shown["metrics"]
 
 
+async def test_a_dip_is_not_over_while_usage_stays_where_it_fell(health: Database) -> None:
+    await fill(health, stays=dropped(12), returns=np.where(np.arange(DAYS) // 7 == 9, 12, 20))
+    for day in (66, 69, 76):
+        await seal_through(health, FIRST + timedelta(days=day))
+        assert await status(health, "stays", "usage_dip_week_over_week") in {"open", "merged"}
+    await seal_through(health, LAST)
+    assert await status(health, "returns", "usage_dip_week_over_week") == "recovered"
+
+
 async def test_a_suspended_account_is_not_judged_until_it_is_resumed(
     health: Database, api: httpx.AsyncClient
 ) -> None:

@@ -288,7 +288,7 @@ async def test_time_alone_closes_a_risk_whose_signal_has_faded(
         assert await tx.fetch_value("SELECT count(*) FROM looks") == 0
 
 
-async def test_a_second_fact_inside_the_cool_down_opens_when_it_ends(
+async def test_a_fact_after_the_end_of_the_last_one_opens_at_once(
     csm: httpx.AsyncClient, health: Database, clock: FixedClock
 ) -> None:
     await open_risk(csm)
@@ -296,10 +296,49 @@ async def test_a_second_fact_inside_the_cool_down_opens_when_it_ends(
     await csm.post(f"{ACME}/signals", json={"type": "payment_recovered"})
     clock.advance(DAY)
     await csm.post(f"{ACME}/signals", json={"type": "payment_failed"})
+    assert (await said(health)).count("risk_opened") == 2
+
+
+async def test_a_fact_that_comes_late_opens_when_the_cool_down_ends(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    await open_risk(csm, "champion_left")
+    clock.advance(181 * DAY)
+    await look_again(health)
+    # Observed before the first had faded, and noted a day after.
+    late = (clock.now() - 2 * DAY).isoformat()
+    await csm.post(f"{ACME}/signals", json={"type": "champion_left", "observed_at": late})
     assert (await said(health)).count("risk_opened") == 1
-    clock.advance(6 * DAY)
+    clock.advance(31 * DAY)
     await look_again(health)
     assert (await said(health)).count("risk_opened") == 2
+
+
+async def test_after_a_mistake_was_taken_back_a_true_one_opens_at_once(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    observed = (clock.now() - 3 * DAY).isoformat()
+    await open_risk(csm, "promise_broken")
+    (signal,) = (await csm.get(f"{ACME}/signals")).json()["data"]
+    await csm.post(f"{ACME}/signals/{signal['id']}/retract", json={"reason": "It was kept."})
+    await csm.post(f"{ACME}/signals", json={"type": "promise_broken", "observed_at": observed})
+    assert [what for what in await said(health) if what.startswith("risk")] == [
+        "risk_opened",
+        "risk_recovered",
+        "risk_opened",
+    ]
+
+
+async def test_an_end_that_was_taken_back_opens_the_risk_again_at_once(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    await open_risk(csm, "champion_left")
+    clock.advance(DAY)
+    await csm.post(f"{ACME}/signals", json={"type": "champion_named"})
+    named = (await csm.get(f"{ACME}/signals")).json()["data"][0]
+    clock.advance(DAY)
+    await csm.post(f"{ACME}/signals/{named['id']}/retract", json={"reason": "Not with them."})
+    assert (await said(health))[-1] == "risk_opened"
 
 
 async def test_a_signal_taken_back_closes_what_it_opened(

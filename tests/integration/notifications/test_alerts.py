@@ -60,6 +60,31 @@ async def test_recovery_is_a_message_of_its_own(hear: Hear, rows: Rows) -> None:
     assert [kind for _, kind in await inbox(rows)] == ["risk.opened", "risk.recovered"]
 
 
+async def test_a_recovery_names_what_goes_on(hear: Hear, rows: Rows) -> None:
+    goes_on = risk_recovered(risk_id="r2", reason="silence", still_open="usage_drop")
+    await hear(risk_opened(), goes_on, risk_recovered())
+    _, silence, drop = await rows("SELECT title, next_step FROM messages ORDER BY created_at, id")
+    # Nobody was told of the silence: its reason stands for its headline.
+    assert (silence["title"], silence["next_step"]) == (
+        "Recovered: Silence",
+        'Go on: "Usage fell by half" is still open and part of the same story.',
+    )
+    assert (drop["title"], drop["next_step"]) == (
+        "Recovered: Usage fell by half",
+        "Nothing has to be done. If you were about to act on it, you can stop.",
+    )
+
+
+async def test_a_renewal_that_is_no_likelier_is_not_told_as_restored_and_not_handed_on(
+    hear: Hear, rows: Rows
+) -> None:
+    same = renewal_restored(probability=0.364, previous_probability=0.358, save_closed=False)
+    await hear(renewal_at_risk(), same, owner_assigned(BEN, "ae"))
+    assert await inbox(rows) == []
+    kinds = [row["kind"] for row in await rows("SELECT kind FROM messages")]
+    assert kinds == ["renewal.at_risk"]
+
+
 async def test_a_worse_risk_is_told_within_the_window(hear: Hear, rows: Rows) -> None:
     await hear(owner_assigned(ANA), risk_opened(severity="medium"), risk_worsened())
     assert [kind for _, kind in await inbox(rows)] == ["risk.opened", "risk.worsened"]
@@ -111,6 +136,62 @@ async def test_after_the_window_the_same_reason_is_told_again(
     clock.advance(25 * HOUR)
     await hear(risk_opened(risk_id="r2"))
     assert [kind for _, kind in await inbox(rows)][-1] == "risk.opened"
+
+
+async def test_a_renewal_that_a_known_reason_lowers_again_is_told_with_its_new_figure(
+    hear: Hear, rows: Rows, clock: FixedClock
+) -> None:
+    await hear(owner_assigned(BEN, "ae"), renewal_at_risk(probability=0.77))
+    clock.advance(25 * HOUR)
+    await hear(renewal_at_risk(probability=0.69, previous_probability=0.77))
+    titles = await rows(
+        "SELECT m.title FROM inbox_items i JOIN messages m ON m.id = i.message_id ORDER BY i.seq"
+    )
+    assert [row["title"] for row in titles] == [
+        "Renewal at risk: 77 % likely, was 90 %",
+        "Renewal at risk: 69 % likely, was 77 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("notice_date", "auto_renew", "step"),
+    [
+        (
+            "2026-03-02",
+            True,
+            "Agree on a save with the CSM; notice can be given until 2026-03-02.",
+        ),
+        (
+            "2026-03-01",
+            True,
+            (
+                "The notice date, 2026-03-01, has passed: the contract renews itself unless "
+                "notice was given. See whether it was, and agree on a save with the CSM."
+            ),
+        ),
+        (
+            "2026-03-01",
+            False,
+            (
+                "The notice date, 2026-03-01, has passed, and the contract does not renew itself: "
+                "agree on a save with the CSM, and ask the customer to renew."
+            ),
+        ),
+        (
+            "2026-03-01",
+            None,
+            (
+                "The notice date, 2026-03-01, has passed: see whether notice was given, and agree "
+                "on a save with the CSM."
+            ),
+        ),
+    ],
+)
+async def test_a_notice_date_that_has_passed_is_told_as_that(
+    hear: Hear, rows: Rows, notice_date: str, *, auto_renew: bool | None, step: str
+) -> None:
+    await hear(renewal_at_risk(notice_date=notice_date, auto_renew=auto_renew))
+    assert [row["next_step"] for row in await rows("SELECT next_step FROM messages")] == [step]
 
 
 async def test_a_renewal_at_risk_again_is_a_new_message(

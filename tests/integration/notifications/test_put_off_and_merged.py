@@ -54,7 +54,7 @@ async def test_a_risk_that_is_back_is_told_to_its_csm_with_why_and_what_to_do(
         "risk.awoke",
         "risk:r1",
     )
-    assert back["title"] == "Back: usage drop"
+    assert back["title"] == "No longer put off: Usage fell by half"
     assert back["explanation"] == "Usage is at 48 % of what is normal. It was put off until now."
     assert back["next_step"] == "Call the champion."
     log = {(row["channel"], row["recipient"]) for row in await rows(LOG)}
@@ -148,16 +148,19 @@ async def test_a_merged_risk_is_told_again_when_it_worsens_and_when_it_is_over(
 
 
 async def test_those_who_sell_read_the_corrected_figure(hear: Hear, rows: Rows) -> None:
-    await hear(owner_assigned(BEN, "ae"), renewal_at_risk(), renewal_reassessed())
+    silence = risk_opened(risk_id="r2", reason="silence", title="The customer has gone silent")
+    told = (renewal_at_risk(), renewal_reassessed())
+    await hear(owner_assigned(BEN, "ae"), risk_opened(), silence, *told)
 
     _, corrected = await rows(INBOX)
     assert corrected["kind"] == "renewal.reassessed"
     assert corrected["title"] == "Renewal reassessed: 60 % likely, was 40 %"
     assert corrected["explanation"] == (
-        "Usage drop is part of silence: it counts with it, not by itself."
+        '"Usage fell by half" is part of "The customer has gone silent": it counts with it, not by '
+        "itself."
     )
-    mails = [row for row in await rows(LOG) if row["channel"] == "email"]
-    assert [row["recipient"] for row in mails if row["status"] == "pending"] == [BEN.email]
+    to_ben = [row for row in await rows(LOG) if row["recipient"] == BEN.email]
+    assert [row["status"] for row in to_ben if row["channel"] == "email"] == ["pending"]
 
 
 async def test_a_reassessed_renewal_is_restored_and_at_risk_again_as_any_other(

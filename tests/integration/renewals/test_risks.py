@@ -50,6 +50,7 @@ async def test_a_risk_lowers_the_probability_and_opens_a_save(open_database: Ope
 
     assert event.type == "io.tenure.renewals.renewal_at_risk.v1"
     assert (event.data["previous_probability"], event.data["probability"]) == (0.85, 0.694)
+    assert event.data["auto_renew"] is False
     (save,) = await the_saves(database)
     assert save.is_open
     assert event.data["save_id"] == str(save.save_id)

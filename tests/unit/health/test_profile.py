@@ -33,7 +33,7 @@ def test_the_shipped_profile_has_the_published_weights_and_milestone() -> None:
     }
 
 
-def test_a_second_fact_during_a_cool_down_can_still_open_when_it_ends() -> None:
+def test_a_fact_told_late_during_a_cool_down_can_still_open_when_it_ends() -> None:
     for rule in default_profile().signal_rules:
         if rule.count == 1:
             assert rule.window > rule.cool_down, rule.reason

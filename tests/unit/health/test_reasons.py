@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -18,7 +19,10 @@ from services.health.domain.risk.drops import (
     usage_drop,
 )
 from services.health.domain.risk.reasons import (
+    DipReading,
+    Retraction,
     SilenceReading,
+    after_retraction,
     low_score,
     low_score_risk_rule,
     signal_risk,
@@ -26,7 +30,7 @@ from services.health.domain.risk.reasons import (
     silence,
     usage_dip,
 )
-from services.health.domain.risk.risk import Opened, Recovered, Stage
+from services.health.domain.risk.risk import Decision, Finding, Opened, Recovered, Stage
 from services.health.domain.score.score import Band, Signal, score_account
 from services.health.usecases.risks import title_of
 from tests.builders.health import NOW, days_ago, default_profile, evidence
@@ -185,10 +189,14 @@ def test_a_drop_is_never_told_as_certain() -> None:
     assert found.explanation.endswith("; over 99 % sure it is down by more than 30 %.")
 
 
+def dip(last: float, before: float, ratio: float | None = None) -> Finding:
+    return usage_dip("acme", DipReading(last, before, ratio), PROFILE.dip, PROFILE.drop.exit_ratio)
+
+
 def test_a_dip_after_nothing_has_no_percentage_and_counts_have_all_their_digits() -> None:
-    found = usage_dip("acme", 46, 0, PROFILE.dip)
+    found = dip(46, 0)
     assert found.explanation == "46 events in the last 7 days after 0 in the 7 before."
-    many = usage_dip("acme", 1_234_567, 2_000_000, PROFILE.dip).explanation
+    many = dip(1_234_567, 2_000_000).explanation
     assert many == "1234567 events in the last 7 days after 2000000 in the 7 before (-38 %)."
 
 
@@ -208,9 +216,32 @@ def test_a_dip_after_nothing_has_no_percentage_and_counts_have_all_their_digits(
 def test_a_week_a_fifth_below_the_one_before_is_worth_watching(
     last: float, before: float, stage: Stage
 ) -> None:
-    found = usage_dip("acme", last, before, PROFILE.dip)
+    found = dip(last, before)
     assert found.stage is stage
     assert found.severity is Severity.LOW
+
+
+@pytest.mark.parametrize(
+    ("last", "ratio", "stage"),
+    [
+        (102, 0.63, Stage.LINGERING),
+        (102, 0.85, Stage.LINGERING),
+        (102, 0.86, Stage.GONE),
+        (60, 0.95, Stage.PRESENT),
+    ],
+)
+def test_a_dip_is_over_only_when_usage_is_back_at_its_own_normal(
+    last: float, ratio: float, stage: Stage
+) -> None:
+    assert dip(last, 98, ratio).stage is stage
+
+
+def test_a_dip_that_goes_on_says_how_far_usage_is_from_normal() -> None:
+    assert dip(102, 98, 0.63).explanation == (
+        "102 events in the last 7 days after 98 in the 7 before (+4 %); usage is at 63 % of its "
+        "own normal."
+    )
+    assert dip(60, 98, 0.95).explanation.endswith("in the 7 before (-39 %).")
 
 
 def test_one_look_at_the_cancellation_page_is_nothing_and_two_in_a_week_are_a_risk() -> None:
@@ -234,6 +265,7 @@ def test_a_new_champion_closes_the_risk_of_the_one_who_left() -> None:
     opened = decide(None, signal_risk("acme", [left], rule, NOW, UTC), NOW, signal_risk_rule(rule))
     assert isinstance(opened, Opened)
     over = signal_risk("acme", [left, named], rule, NOW, UTC)
+    assert over.explanation == "Our champion has left (champion named on 2026-03-01)."
     assert isinstance(decide(opened.risk, over, NOW, signal_risk_rule(rule)), Recovered)
 
 
@@ -248,11 +280,66 @@ def test_a_payment_that_fails_again_after_recovery_counts_again() -> None:
     assert signal_risk("acme", story, rule, NOW, UTC).stage is Stage.PRESENT
 
 
+def lived(story: Sequence[Signal], rule: SignalRule) -> list[Decision]:
+    """Return what each signal meant on its day."""
+    decisions: list[Decision] = []
+    for number, signal in enumerate(story, start=1):
+        before = decisions[-1].risk if decisions else None
+        found = signal_risk("acme", story[:number], rule, signal.at, UTC)
+        decisions.append(decide(before, found, signal.at, signal_risk_rule(rule)))
+    return decisions
+
+
+def without(mistake: Retraction, story: Sequence[Signal], rule: SignalRule) -> Decision:
+    """Return what it means that a signal of a story is taken back."""
+    kept = [signal for signal in story if signal.type != mistake.signal_type]
+    found = signal_risk("acme", kept, rule, mistake.at, UTC)
+    found, risk_rule = after_retraction(found, rule, mistake)
+    return decide(lived(story, rule)[-1].risk, found, mistake.at, risk_rule)
+
+
+def test_a_champion_who_leaves_soon_after_the_last_one_is_told_at_once() -> None:
+    story = [
+        Signal("champion_left", days_ago(9)),
+        Signal("champion_named", days_ago(8)),
+        Signal("champion_left", days_ago(1)),
+    ]
+    decisions = [type(decision) for decision in lived(story, rule_for("champion_left"))]
+    assert decisions == [Opened, Recovered, Opened]
+
+
+def test_looks_at_the_cancellation_page_count_only_after_the_end_to_open_again_at_once() -> None:
+    rule = rule_for("cancellation_intent")
+    visits = [Signal("cancellation_page_visited", days_ago(day)) for day in (1, 3)]
+    withdrawn = Signal("cancellation_withdrawn", days_ago(4))
+    assert signal_risk("acme", [withdrawn, *visits], rule, NOW, UTC).since == days_ago(3)
+    assert signal_risk("acme", [withdrawn], rule, NOW, UTC).since == days_ago(4)
+
+
+def test_a_fact_that_was_taken_back_keeps_no_true_one_quiet() -> None:
+    rule = rule_for("champion_left")
+    mistake = Retraction("champion_left", days_ago(2), "Another customer's.")
+    over = without(mistake, [Signal("champion_left", days_ago(3))], rule)
+    assert isinstance(over, Recovered)
+    assert over.risk.explanation == "Our champion has left (taken back: Another customer's)."
+    # The true one was observed before the mistake was noticed.
+    true = signal_risk("acme", [Signal("champion_left", days_ago(5))], rule, NOW, UTC)
+    assert isinstance(decide(over.risk, true, NOW, signal_risk_rule(rule)), Opened)
+
+
+def test_a_risk_that_was_ended_by_mistake_opens_again_at_once() -> None:
+    story = [Signal("champion_left", days_ago(3)), Signal("champion_named", days_ago(2))]
+    mistake = Retraction("champion_named", days_ago(1), "She is at another customer.")
+    assert isinstance(without(mistake, story, rule_for("champion_left")), Opened)
+
+
 def test_a_signal_without_an_end_fades_after_two_half_lives() -> None:
     rule = rule_for("funding_round")
     known = [[Signal("funding_round", days_ago(age))] for age in (179, 181)]
     stages = [signal_risk("acme", each, rule, NOW, UTC).stage for each in known]
     assert stages == [Stage.LINGERING, Stage.GONE]
+    faded = signal_risk("acme", known[1], rule, NOW, UTC).explanation
+    assert faded.endswith(f"(nothing new since {days_ago(181).date()}).")
 
 
 @pytest.mark.parametrize(

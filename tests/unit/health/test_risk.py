@@ -102,6 +102,18 @@ def test_something_worse_opens_even_within_the_cool_down() -> None:
     assert isinstance(decide(recovered_risk(), worse, NOW + 2 * DAY, RULE), Opened)
 
 
+@pytest.mark.parametrize(("observed", "opens"), [(0.5, False), (1.5, True)])
+def test_a_fact_that_came_after_the_end_opens_within_the_cool_down_and_an_older_one_waits(
+    observed: float, *, opens: bool
+) -> None:
+    over = replace(finding(Stage.GONE), since=NOW + DAY)
+    # What ended it was told three days late: the fact is judged by when it was observed.
+    ended = decide(open_risk(), over, NOW + 4 * DAY, RULE)
+    assert ended.risk is not None
+    fact = replace(finding(), since=NOW + observed * DAY)
+    assert isinstance(decide(ended.risk, fact, NOW + 5 * DAY, RULE), Opened) is opens
+
+
 def test_a_finding_about_another_reason_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot decide"):
         decide(open_risk(), finding(reason="silence"), NOW, RULE)

@@ -45,7 +45,13 @@ def test_a_severity_we_do_not_know_counts_as_high() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [MessageKind.RISK_AWOKE, MessageKind.RISK_MERGED, MessageKind.RENEWAL_REASSESSED]
+    "kind",
+    [
+        MessageKind.RISK_AWOKE,
+        MessageKind.RISK_MERGED,
+        MessageKind.RENEWAL_AT_RISK,
+        MessageKind.RENEWAL_REASSESSED,
+    ],
 )
 def test_what_recurs_is_told_each_time_and_each_time_once(kind: MessageKind) -> None:
     once, again = notice(kind), notice(kind, happened_at=NOON + timedelta(days=7))

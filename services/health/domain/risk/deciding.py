@@ -88,6 +88,7 @@ def _while_dismissed(risk: Risk, finding: Finding, now: datetime, rule: RiskRule
             replace(
                 _told(risk, finding),
                 status=Status.RECOVERED,
+                over_since=finding.since or now,
                 cool_down_until=now + rule.cool_down,
                 last_severity=risk.severity,
             )
@@ -120,6 +121,7 @@ def _while_open(risk: Risk, finding: Finding, now: datetime, rule: RiskRule) -> 
             _told(risk, finding),
             status=Status.RECOVERED,
             recovered_at=now,
+            over_since=finding.since or now,
             cool_down_until=now + rule.cool_down,
             last_severity=risk.severity,
             handling=None,
@@ -157,7 +159,15 @@ def _calmed(risk: Risk, finding: Finding) -> Risk:
 def _is_cooling_down(risk: Risk, finding: Finding, now: datetime) -> bool:
     if risk.cool_down_until is None or now >= risk.cool_down_until:
         return False
+    if _is_news(risk, finding):
+        return False
     return risk.last_severity is None or finding.severity <= risk.last_severity
+
+
+def _is_news(risk: Risk, finding: Finding) -> bool:
+    """Tell whether a finding rests on facts that came after what ended the risk."""
+    over = risk.over_since or risk.recovered_at
+    return finding.since is not None and over is not None and finding.since > over
 
 
 def _open_if_confirmed(risk: Risk, now: datetime, rule: RiskRule) -> Decision:

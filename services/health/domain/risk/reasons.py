@@ -5,7 +5,7 @@ Each function turns figures into one Finding; `risk.decide` turns findings into 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from math import sqrt
 
@@ -21,7 +21,7 @@ from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
 from services.health.domain.score.wording import short_label
 from shared.kernel.days import local_day
-from shared.kernel.figures import counted, spoken
+from shared.kernel.figures import counted, percent, spoken
 
 HALF_LIVES_UNTIL_FADED = 2
 SUGGESTIONS: dict[str, str] = {
@@ -35,12 +35,30 @@ SUGGESTIONS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Retraction:
+    """A signal that was taken back: its type, when, and why."""
+
+    signal_type: str
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class SilenceReading:
     """Whole days since the last activity, and how many working days had activity before it."""
 
     days_since_activity: int
     active_working_days: int
     working_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class DipReading:
+    """Events of seven days and of the seven before, and the ratio to normal once one is known."""
+
+    last_7_days: float
+    before: float
+    ratio: float | None = None
 
 
 def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Finding:
@@ -69,10 +87,16 @@ def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Find
     )
 
 
-def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule) -> Finding:
-    """Compare seven days with the seven before. Few events say nothing: neither open nor close."""
+def usage_dip(account_id: str, reading: DipReading, rule: DipRule, exit_ratio: float) -> Finding:
+    """Compare seven days with the seven before. Few events say nothing: neither open nor close.
+
+    A week later the week before is the bad one itself. So it is over only when usage is back above
+    the exit ratio of its own normal as well, as a drop is.
+    """
+    last_7_days, before = reading.last_7_days, reading.before
     change = (last_7_days - before) / before if before > 0 else 0.0
-    is_over = change > rule.exit_change and last_7_days > 0
+    is_low = reading.ratio is not None and reading.ratio <= exit_ratio
+    is_over = change > rule.exit_change and last_7_days > 0 and not is_low
     stage = Stage.GONE if is_over else Stage.LINGERING
     # Two Poisson counts differ by chance: their difference has a standard error of sqrt(sum).
     is_chance = before - last_7_days < rule.min_standard_errors * sqrt(before + last_7_days)
@@ -84,10 +108,7 @@ def usage_dip(account_id: str, last_7_days: float, before: float, rule: DipRule)
         stage=stage,
         severity=Severity.LOW,
         evidence={"last_7_days": last_7_days, "previous_7_days": before, "change": change},
-        explanation=(
-            f"{last_7_days:.0f} events in the last 7 days after {before:.0f} in the 7 before"
-            f"{f' ({change * 100:+.0f} %)' if before > 0 else ''}."
-        ),
+        explanation=_dip_in_words(reading, change, stage),
         suggestion=SUGGESTIONS[Reason.USAGE_DIP],
     )
 
@@ -126,9 +147,14 @@ def signal_risk(
     kinds = Counter(s.type for s in _counting(signals, rule) if now - s.at <= rule.window)
     recent = kinds.total()
     stage = Stage.PRESENT if recent >= rule.count else Stage.LINGERING
-    if not times or _has_faded(max(times), rule, now):
+    over_since = _over_since(signals, rule, now)
+    if over_since is not None:
         stage = Stage.GONE
-    seen = _how_often(kinds, rule) if rule.count > 1 else _when(times, zone)
+    since = sorted(times)[-rule.count] if stage is Stage.PRESENT else over_since
+    if stage is Stage.GONE:
+        seen = _ended_by(signals, rule, zone)
+    else:
+        seen = _how_often(kinds, rule) if rule.count > 1 else f"on {local_day(max(times), zone)}"
     return Finding(
         account_id=account_id,
         reason=rule.reason,
@@ -137,7 +163,23 @@ def signal_risk(
         evidence={"signal": rule.signal, "seen": recent},
         explanation=f"{rule.title} ({seen}).",
         suggestion=rule.next_step or SUGGESTIONS.get(rule.reason, ""),
+        since=since,
     )
+
+
+def after_retraction(
+    finding: Finding, rule: SignalRule, mistake: Retraction
+) -> tuple[Finding, RiskRule]:
+    """Return a finding and how it becomes a risk once a signal was taken back.
+
+    What was never so keeps nothing quiet: neither a fact that opened a risk, nor one that ended it.
+    """
+    if mistake.signal_type in rule.signals and finding.stage is Stage.GONE:
+        said = f"{rule.title} (taken back: {mistake.because.rstrip('. ')})."
+        return replace(finding, explanation=said), RiskRule(cool_down=timedelta(0))
+    if mistake.signal_type in rule.closed_by and finding.stage is Stage.PRESENT:
+        return replace(finding, since=mistake.at), signal_risk_rule(rule)
+    return finding, signal_risk_rule(rule)
 
 
 def counting_times(signals: Sequence[Signal], rule: SignalRule) -> list[datetime]:
@@ -171,14 +213,41 @@ def _silence_in_words(reading: SilenceReading) -> str:
     return f"{silent} silence; before that the account was active on {habit}."
 
 
+def _dip_in_words(reading: DipReading, change: float, stage: Stage) -> str:
+    percentage = f" ({change * 100:+.0f} %)" if reading.before > 0 else ""
+    weeks = (
+        f"{reading.last_7_days:.0f} events in the last 7 days after {reading.before:.0f} in the "
+        f"7 before{percentage}"
+    )
+    # While two weeks show the fall, the ratio, which weighs some more days, has yet to follow.
+    if reading.ratio is None or stage is Stage.PRESENT:
+        return f"{weeks}."
+    return f"{weeks}; usage is at {percent(reading.ratio)} of its own normal."
+
+
 def _loss(line: Line) -> str:
     lost = f"{line.max_points - line.points:.0f} of {line.max_points:.0f}"
     return f"{short_label(line.metric)} ({lost}{'' if line.observed else ', not observed'})"
 
 
 def _counting(signals: Sequence[Signal], rule: SignalRule) -> list[Signal]:
-    ended = max((s.at for s in signals if s.type in rule.closed_by), default=None)
-    return [s for s in signals if s.type in rule.signals and (ended is None or s.at > ended)]
+    ended = _closing(signals, rule)
+    return [s for s in signals if s.type in rule.signals and (ended is None or s.at > ended.at)]
+
+
+def _closing(signals: Sequence[Signal], rule: SignalRule) -> Signal | None:
+    closing = (signal for signal in signals if signal.type in rule.closed_by)
+    return max(closing, key=lambda signal: signal.at, default=None)
+
+
+def _over_since(signals: Sequence[Signal], rule: SignalRule, now: datetime) -> datetime | None:
+    """Return since when nothing counts for a rule; None while something does."""
+    times = counting_times(signals, rule)
+    if not times:
+        ended = _closing(signals, rule)
+        return ended.at if ended else now
+    ends = fades_at(max(times), rule)
+    return ends if ends is not None and now > ends else None
 
 
 def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
@@ -188,10 +257,12 @@ def _how_often(kinds: Counter[str], rule: SignalRule) -> str:
     return f"{said}: {', '.join(parts)}" if set(kinds) - {rule.signal} else said
 
 
-def _has_faded(last: datetime, rule: SignalRule, now: datetime) -> bool:
-    ends = fades_at(last, rule)
-    return ends is not None and now > ends
-
-
-def _when(times: Sequence[datetime], zone: tzinfo) -> str:
-    return f"on {local_day(max(times), zone)}" if times else "no longer"
+def _ended_by(signals: Sequence[Signal], rule: SignalRule, zone: tzinfo) -> str:
+    """Say what ended a reason: its last signal has faded, or another one closed it."""
+    times = counting_times(signals, rule)
+    if times:
+        return f"nothing new since {local_day(max(times), zone)}"
+    ended = _closing(signals, rule)
+    if ended is None:
+        return "no longer counted"
+    return f"{spoken(ended.type)} on {local_day(ended.at, zone)}"

@@ -53,7 +53,11 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule sees at an account right now, in figures and in words for people."""
+    """What a rule sees at an account right now, in figures and in words for people.
+
+    `since` is known of facts, not of figures: when the first of those it needs was observed, or
+    what ended them.
+    """
 
     account_id: str
     reason: str
@@ -62,6 +66,7 @@ class Finding:
     evidence: Mapping[str, float | str]
     explanation: str
     suggestion: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class RiskRule:
     """How a finding becomes a risk.
 
     It must be seen `confirmations` times, at least `window` apart; 1 opens at first sight. After
-    recovery the same reason does not open again within `cool_down`, unless it is worse.
+    recovery the same reason does not open again within `cool_down`, unless it is worse or rests on
+    facts that came after what ended it.
     """
 
     cool_down: timedelta
@@ -95,7 +101,8 @@ class Risk:
     `severity` is the worst seen while open: it never falls, so that a wavering figure does not
     announce the same worsening twice. `confirmed_at` is the last sighting that counted.
     `merged_into` is the id of the risk whose story it is part of. `version` counts the changes
-    that matter to people. `noted` is the evidence as the timeline last showed it.
+    that matter to people. `noted` is the evidence as the timeline last showed it. `over_since` is
+    when what ended it was observed, which may be told late.
     """
 
     account_id: str
@@ -110,6 +117,7 @@ class Risk:
     sightings: int = 1
     opened_at: datetime | None = None
     recovered_at: datetime | None = None
+    over_since: datetime | None = None
     cool_down_until: datetime | None = None
     last_severity: Severity | None = None
     handling: Handling | None = None

@@ -221,7 +221,7 @@ class _Reader:
             yield self._line(dimension.name, one, share * one.weight / total)
 
     def _line(self, dimension: str, one: Input, weight: float) -> Line:
-        reading = read(one, self.evidence, self.distributions)
+        reading = read(one, self.evidence, self.now, self.distributions)
         age = None if reading is None else max((self.now - reading.at) / timedelta(days=1), 0.0)
         speaks = reading is not None and reading.speaks
         freshness = _freshness(age, one.half_life_days) if age is not None and speaks else 0.0

@@ -38,9 +38,13 @@ class PulseBody(BaseModel):
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        given = [each for each in (self.rating, self.value, self.band) if each is not None]
-        if len(given) != 1 or self.band is Band.UNKNOWN:
-            raise ValueError("send one of rating (1 to 5), value (0 to 100) or band, not unknown")
+        ways = {"rating": self.rating, "value": self.value, "band": self.band}
+        given = [name for name, sent in ways.items() if sent is not None]
+        if len(given) != 1:
+            sent = " and ".join(given) or "none"
+            raise ValueError(f"send one of rating (1 to 5), value (0 to 100) or band, not {sent}")
+        if self.band is Band.UNKNOWN:
+            raise ValueError("send the band healthy, watch or at_risk; unknown is no judgement")
         return self
 
 

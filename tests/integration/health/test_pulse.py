@@ -88,6 +88,20 @@ async def test_a_judgement_that_is_none_is_refused(
     assert (await csm.get(PULSE)).json()["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"rating": 3, "value": 50}, "value (0 to 100) or band, not rating and value"),
+        ({}, "value (0 to 100) or band, not none"),
+        ({"band": "unknown"}, "send the band healthy, watch or at_risk"),
+    ],
+)
+async def test_a_refused_judgement_says_what_was_sent(
+    csm: httpx.AsyncClient, body: dict[str, Any], words: str
+) -> None:
+    assert words in (await csm.post(PULSE, json=body)).text
+
+
 async def test_a_person_and_the_score_too_far_apart_disagree_once_and_agree_by_themselves(
     csm: httpx.AsyncClient, health: Database
 ) -> None:

@@ -77,6 +77,11 @@ class Line:
         return f"{self.dimension}.{self.metric}"
 
     @property
+    def word(self) -> float:
+        """The subscore before recency; neutral where nothing speaks."""
+        return NEUTRAL + (self.subscore - NEUTRAL) / self.freshness if self.freshness else NEUTRAL
+
+    @property
     def is_share(self) -> bool:
         """Tell whether the value is said in percent, as what is normal is."""
         return "%" in self.normal

@@ -22,7 +22,7 @@ Reader = Annotated[Principal, authorize("health:read")]
 
 
 class MonitoringView(BaseModel):
-    """What the drop detector says about one metric, on the newest sealed day."""
+    """What the drop detector says about one metric, on the newest judged day."""
 
     metric: str
     day: date

@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.health.api.shapes import Text
-from services.health.domain.detector.decisions import DecisionKind
+from services.health.domain.detector.decisions import DecisionKind, Unwatched
 from services.health.domain.detector.monitoring import Monitoring, days_left, monitoring_of
 from services.health.domain.detector.record import Record
 from services.health.storage import alarms, detector, monitoring
@@ -43,12 +43,12 @@ _WORDS = {
     Monitoring.WARMING_UP: "warming up: {days} more days until drops can be told",
     Monitoring.MONITORED: "monitored against its own normal",
     Monitoring.TOO_LITTLE_USAGE: "too little usage to monitor; its active days are watched instead",
-    Monitoring.SUSPENDED: "suspended",
+    Monitoring.SUSPENDED: "suspended",  # and since when, where a decision says so
 }
 
 
 class MetricMonitoring(BaseModel):
-    """How one metric of an account is monitored, and what its last sealed day said."""
+    """How one metric of an account is monitored, and what its last judged day said."""
 
     metric: str
     state: Monitoring
@@ -118,11 +118,12 @@ class Resumed(BaseModel):
 async def get_monitoring(account_id: AccountId, _who: Reader, tx: Tx) -> AccountMonitoring:
     """Show how each metric of an account is monitored, and what people decided about it."""
     row = await known_account(tx, account_id)
-    kept = (await detector.kept(tx, [account_id])).get(account_id)
+    rows = await detector.kept(tx, [account_id])
+    kept, off = rows.get(account_id), (await monitoring.unwatched_of(tx, rows)).get(account_id)
     group = PeerGroup(row["segment"], row["time_zone"])
     return AccountMonitoring(
         account_id=account_id,
-        metrics=[_metric(kept, name) for name in kept.metrics] if kept else [],
+        metrics=[_metric(kept, name, off) for name in kept.metrics] if kept else [],
         decisions=[_decision(one) for one in await monitoring.listed(tx, account_id)],
         segment_is_down=await alarms.open_segment_alarm(tx, group) is not None,
     )
@@ -176,15 +177,15 @@ async def delete_decision(account_id: AccountId, decision_id: UUID, _who: Writer
     await withdraw(tx, account_id, decision_id)
 
 
-def _metric(kept: Kept, name: str) -> MetricMonitoring:
+def _metric(kept: Kept, name: str, off: Unwatched | None) -> MetricMonitoring:
     record: Record = kept.of(name)
     (state,), (left,) = monitoring_of(record, kept.is_off), days_left(record)
     return MetricMonitoring(
         metric=name,
         state=state,
-        in_words=_WORDS[state].format(days=left),
+        in_words=f"suspended: {off.in_words()}" if off else _WORDS[state].format(days=left),
         days_left=left,
-        day=kept.day,
+        day=off.last_judged if off else kept.day,
         a_week=float(record.level[0] * 7),
         ratio=float(record.ratio[0]),
         probability_down=float(record.probability[0]),

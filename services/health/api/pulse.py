@@ -11,6 +11,7 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.risk.disagreement import pulse_of_band, pulse_of_rating
 from services.health.domain.score.score import Band
 from services.health.storage import accounts, pulses
+from services.health.usecases.accounts import AccountUnknown, known_account
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import set_pulse
 from shared.db.transaction import Row
@@ -38,9 +39,13 @@ class PulseBody(BaseModel):
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        given = [each for each in (self.rating, self.value, self.band) if each is not None]
-        if len(given) != 1 or self.band is Band.UNKNOWN:
-            raise ValueError("send one of rating (1 to 5), value (0 to 100) or band, not unknown")
+        ways = {"rating": self.rating, "value": self.value, "band": self.band}
+        given = [name for name, sent in ways.items() if sent is not None]
+        if len(given) != 1:
+            sent = " and ".join(given) or "none"
+            raise ValueError(f"send one of rating (1 to 5), value (0 to 100) or band, not {sent}")
+        if self.band is Band.UNKNOWN:
+            raise ValueError("send the band healthy, watch or at_risk; unknown is no judgement")
         return self
 
 
@@ -61,12 +66,14 @@ class PulseView(BaseModel):
     at: datetime
 
 
-@router.post("/{account_id}/pulse", status_code=201)
+@router.post("/{account_id}/pulse", status_code=201, responses=responses(AccountUnknown))
 async def create_pulse(account_id: AccountId, body: NewPulse, who: Writer, tx: Tx) -> PulseView:
     """Say what you think of an account. It stands beside the score and is never mixed into it.
 
     When it and the score are too far apart, that is a disagreement.
     """
+    await known_account(tx, account_id)
+    # Also its row's lock: of two judgements at once the later one sees the other.
     await accounts.ensure(tx, account_id, tx.now)
     words = (body.by or who.name, body.comment)
     value = pulse_value(body, await PROFILES.for_account(tx, account_id))
@@ -74,11 +81,12 @@ async def create_pulse(account_id: AccountId, body: NewPulse, who: Writer, tx: T
     return _pulse(pulse._asdict())
 
 
-@router.get("/{account_id}/pulse", responses=responses(InvalidCursor))
+@router.get("/{account_id}/pulse", responses=responses(AccountUnknown, InvalidCursor))
 async def list_pulses(
     account_id: AccountId, _who: Reader, tx: Tx, paging: PageQuery
 ) -> Page[PulseView]:
     """List what people thought of an account, newest first."""
+    await known_account(tx, account_id)
     after = paging.after(id=UUID)
     before = after["id"] if after else None
     rows = await pulses.listed(tx, account_id, before=before, limit=paging.fetch)

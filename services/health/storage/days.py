@@ -1,4 +1,4 @@
-"""Daily counts of accounts, and what the detector said of the newest sealed day."""
+"""Daily counts of accounts, and what the detector said of the newest judged day."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import RowMapping
 
+from services.health.domain.detector.decisions import Unwatched
 from services.health.domain.detector.gpr import RATIO_FROM_DAY
 from services.health.domain.detector.state import Floats
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
-from services.health.storage import detector
+from services.health.storage import detector, monitoring
 from services.health.storage.detector import Kept
 from shared.db.transaction import Transaction
 
@@ -34,6 +35,7 @@ class JudgedDay(NamedTuple):
     """What the detector said about one account, metric and day.
 
     ``is_ready``: whether there was a normal to compare with; until then ``ratio`` is 1.
+    ``unwatched``: the days after it that are sealed and not judged, while monitoring is suspended.
     """
 
     account_id: str
@@ -45,6 +47,7 @@ class JudgedDay(NamedTuple):
     p_down: float
     peers: float
     is_ready: bool
+    unwatched: Unwatched | None = None
 
 
 async def daily_counts(
@@ -110,32 +113,40 @@ async def active_users(
 
 
 async def latest_judged(tx: Transaction, account_id: str) -> Mapping[str, JudgedDay]:
-    """Return what was said about the newest sealed day in events and in active users."""
+    """Return what was said about the newest judged day in events and in active users."""
     return (await latest_judged_of(tx, [account_id])).get(account_id, {})
 
 
 async def latest_judged_of(
     tx: Transaction, account_ids: Sequence[str]
 ) -> Mapping[str, Mapping[str, JudgedDay]]:
-    """Return what was said about the newest sealed day of accounts, by account and metric."""
+    """Return what was said about the newest judged day of accounts, by account and metric."""
     kept = await detector.kept(tx, account_ids)
-    factors = await _factors(tx, {account_id: one.day for account_id, one in kept.items()})
-    return {account_id: _judged(account_id, one, factors) for account_id, one in kept.items()}
+    off = await monitoring.unwatched_of(tx, kept)
+    newest = {key: off[key].last_judged if key in off else one.day for key, one in kept.items()}
+    factors = await _factors(tx, newest)
+    return {
+        key: _judged(key, one, (newest[key], off.get(key)), factors) for key, one in kept.items()
+    }
 
 
-def _judged(account_id: str, kept: Kept, factors: Factors) -> Mapping[str, JudgedDay]:
+def _judged(
+    account_id: str, kept: Kept, newest: tuple[date, Unwatched | None], factors: Factors
+) -> Mapping[str, JudgedDay]:
+    day, off = newest
     records = {metric: kept.record(metric) for metric in METRICS}
     return {
         metric: JudgedDay(
             account_id=account_id,
             metric=metric,
-            day=kept.day,
+            day=day,
             y=float(record.seen[0]),
             mu=float(record.expected[0]),
             ratio=float(record.ratio[0]),
             p_down=float(record.probability[0]),
             peers=factors.get((account_id, metric), 1.0),
             is_ready=bool(record.state.age[0] > RATIO_FROM_DAY),
+            unwatched=off,
         )
         for metric, record in records.items()
         if record is not None

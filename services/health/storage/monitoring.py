@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
-from services.health.domain.detector.decisions import Decision, DecisionKind
+from services.health.domain.detector.decisions import (
+    Decision,
+    DecisionKind,
+    Unwatched,
+    unwatched,
+)
+from services.health.domain.detector.monitoring import Monitoring
+from services.health.storage.detector import Kept
 from shared.db.transaction import Row, Transaction
 from shared.kernel.ids import new_id
 
@@ -37,10 +44,33 @@ async def of_accounts(
         "WHERE account_id = ANY(CAST(:account_ids AS text[])) ORDER BY account_id, from_day, id",
         account_ids=list(account_ids),
     )
-    found: dict[str, list[Decision]] = {}
-    for row in rows:
-        found.setdefault(row["account_id"], []).append(_decision(row))
+    return _by_account(rows)
+
+
+async def unwatched_of(tx: Transaction, kept: Mapping[str, Kept]) -> Mapping[str, Unwatched]:
+    """Return since when, and why, accounts are not judged; those that are have none."""
+    off = {key: one.day for key, one in kept.items() if one.monitoring is Monitoring.SUSPENDED}
+    if not off:
+        return {}
+    decided = await of_accounts(tx, list(off))
+    shared = await _gaps_of(tx, list(off))
+    found = {}
+    for account_id, day in off.items():
+        decisions = [*decided.get(account_id, ()), *shared.get(account_id, ())]
+        if one := unwatched(day, decisions):
+            found[account_id] = one
     return found
+
+
+async def _gaps_of(tx: Transaction, account_ids: Sequence[str]) -> Mapping[str, Sequence[Decision]]:
+    rows = await tx.fetch_all(
+        "SELECT a.account_id, 'known_gap' AS kind, g.from_day, g.until_day, g.reason "
+        "FROM accounts AS a JOIN segment_gaps AS g ON g.segment IS NULL OR g.segment = a.segment "
+        "WHERE a.account_id = ANY(CAST(:account_ids AS text[])) "
+        "ORDER BY a.account_id, g.from_day, g.id",
+        account_ids=list(account_ids),
+    )
+    return _by_account(rows)
 
 
 async def listed(tx: Transaction, account_id: str) -> Sequence[Row]:
@@ -111,6 +141,13 @@ async def list_gaps(tx: Transaction) -> Sequence[Row]:
 async def withdraw_gap(tx: Transaction, gap_id: UUID) -> Row | None:
     """Delete a segment's known gap; return it, or None when there is none."""
     return await tx.fetch_one("DELETE FROM segment_gaps WHERE id = :id RETURNING *", id=gap_id)
+
+
+def _by_account(rows: Sequence[Row]) -> Mapping[str, Sequence[Decision]]:
+    found: dict[str, list[Decision]] = {}
+    for row in rows:
+        found.setdefault(row["account_id"], []).append(_decision(row))
+    return found
 
 
 def _decision(row: Row) -> Decision:

@@ -205,7 +205,7 @@ def _observed(
         _METRIC_INPUTS[metric]: Observation(
             value=day.ratio,
             at=day_ends(day.day, zone),
-            baseline=_day_alone(metric, day) if day.is_ready else NO_NORMAL_YET,
+            baseline=_newest_day(metric, day) if day.is_ready else NO_NORMAL_YET,
         )
         for metric, day in judged.items()
     }
@@ -214,10 +214,11 @@ def _observed(
     return observations
 
 
-def _day_alone(metric: str, day: days.JudgedDay) -> str:
+def _newest_day(metric: str, day: days.JudgedDay) -> str:
     """Say the newest day: the ratio weighs some two weeks, and the day may say something else."""
     seen = counted(round(day.y), *_NOUNS[metric])
-    return f"on {day.day} alone {seen} where {day.mu:.1f} were expected"
+    alone = f"on {day.day} alone {seen} where {day.mu:.1f} were expected"
+    return f"{alone}, {day.unwatched.in_words()}" if day.unwatched else alone
 
 
 def _is_awaited(row: Row, zone: tzinfo, now: datetime) -> bool:

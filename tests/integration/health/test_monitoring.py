@@ -1,6 +1,6 @@
 """What people decide about monitoring is obeyed, at once and when the past is judged again."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import httpx
@@ -10,7 +10,7 @@ import pytest
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
-from services.health.jobs import seal_group
+from services.health.jobs import refresh_scores, seal_group
 from services.health.storage import accounts, alarms
 from services.health.storage.accounts import PeerGroup
 from services.health.usecases.calibrating import calibrate_when_due
@@ -151,6 +151,29 @@ async def test_a_suspended_account_is_not_judged_until_it_is_resumed(
     assert (again.status_code, again.json()["code"]) == (409, "not_suspended")
 
 
+async def test_figures_of_a_suspended_account_stay_those_of_its_last_judged_day_and_age(
+    health: Database, api: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    await fill(health, acme=dropped(0, at=70))
+    await seal_through(health, FIRST + timedelta(days=69))
+    from_day = FIRST + timedelta(days=70)
+    migration = {"reason": "migration", "from_day": str(from_day)}
+    await api.post("/api/v1/accounts/acme/monitoring/suspend", json=migration)
+    await seal_through(health, LAST)
+    clock.set(datetime.combine(LAST + timedelta(days=1), time(3), UTC))
+    await refresh_scores(health)
+    day, words = str(from_day - timedelta(days=1)), f"not watched since {from_day} (migration)"
+    shown = (await monitoring(api))["metrics"][0]
+    assert (shown["day"], shown["in_words"]) == (day, f"suspended: {words}")
+    judged = (await api.get("/api/v1/accounts/acme/health")).json()["monitoring"]
+    assert {one["day"] for one in judged} == {day}
+    explained = (await api.get("/api/v1/accounts/acme/health/explain")).json()
+    (usage,) = [line for line in explained["lines"] if line["metric"] == "usage_ratio"]
+    assert usage["age_days"] == pytest.approx(10, abs=0.2)
+    assert f"on {day} alone 20 events" in usage["sentence"]
+    assert f"{words}, 10 days old" in usage["sentence"]
+
+
 async def test_a_known_gap_in_the_past_is_judged_as_if_it_had_been_known(
     health: Database, api: httpx.AsyncClient
 ) -> None:
@@ -192,7 +215,9 @@ async def test_a_known_gap_of_a_segment_holds_for_all_its_accounts(
     }
     answer = await api.post("/api/v1/detector/known-gaps", json=gap)
     await seal_through(health, LAST)
-    assert (await monitoring(api, "peer1"))["metrics"][0]["state"] == "suspended"
+    shown = (await monitoring(api, "peer1"))["metrics"][0]
+    assert shown["state"] == "suspended"
+    assert shown["in_words"].endswith(f"since {FIRST + timedelta(days=70)} (our own outage)")
     assert (await api.get("/api/v1/detector/segment-alarms")).json() == []
     (listed,) = (await api.get("/api/v1/detector/known-gaps")).json()
     assert (listed["id"], listed["reason"]) == (answer.json()["id"], "our own outage")

@@ -10,7 +10,7 @@ import pytest
 
 from services.health.domain.score.score import Band, Evidence, score_account
 from services.health.jobs import look_again
-from services.health.storage import scores
+from services.health.storage import accounts, scores
 from services.health.storage.scores import Rescored, Scored
 from services.health.usecases.files import load_profile
 from services.health.usecases.pulse import compare, current
@@ -29,6 +29,12 @@ async def csm(open_client: OpenClient) -> httpx.AsyncClient:
 @pytest.fixture
 async def health(open_database: OpenDatabase) -> Database:
     return await open_database("health")
+
+
+@pytest.fixture(autouse=True)
+async def acme(health: Database) -> None:
+    async with health.transaction() as tx:
+        await accounts.upsert(tx, "acme", "smb", "UTC")
 
 
 async def score(health: Database, band: Band, value: float) -> None:
@@ -86,6 +92,20 @@ async def test_a_judgement_that_is_none_is_refused(
     answer = await csm.post(PULSE, json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert (await csm.get(PULSE)).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"rating": 3, "value": 50}, "value (0 to 100) or band, not rating and value"),
+        ({}, "value (0 to 100) or band, not none"),
+        ({"band": "unknown"}, "send the band healthy, watch or at_risk"),
+    ],
+)
+async def test_a_refused_judgement_says_what_was_sent(
+    csm: httpx.AsyncClient, body: dict[str, Any], words: str
+) -> None:
+    assert words in (await csm.post(PULSE, json=body)).text
 
 
 async def test_a_person_and_the_score_too_far_apart_disagree_once_and_agree_by_themselves(
@@ -152,6 +172,14 @@ async def test_an_old_pulse_is_nobodys_judgement_and_its_disagreement_ends(
     assert (await disagreements(csm))[0]["status"] == "resolved"
     async with health.transaction() as tx:
         assert await current(tx, "acme") is None
+
+
+async def test_a_mistyped_account_is_not_made_by_a_pulse(csm: httpx.AsyncClient) -> None:
+    path = PULSE.replace("acme", "acmee")
+    for answer in (await csm.post(path, json={"rating": 5}), await csm.get(path)):
+        assert (answer.status_code, answer.json()["code"]) == (404, "account_unknown")
+    listed = (await csm.get("/api/v1/accounts")).json()["data"]
+    assert [one["account_id"] for one in listed] == ["acme"]
 
 
 async def test_pulses_are_listed_newest_first_in_pages(csm: httpx.AsyncClient) -> None:

@@ -53,6 +53,7 @@ async def test_every_type_says_what_it_means_and_which_rule_uses_it(
         5,
         "catalogue",
     )
+    assert types["ticket_opened"]["score_inputs"] == ["support.tickets_30d"]
     assert types["nps_answered"]["value"]["send"] == "a whole number from 0 to 10"
     assert types["executive_changed"]["also_called"] == ["new_executive"]
     assert types["executive_changed"]["rules"][0]["reason"] == "new_executive"
@@ -158,6 +159,27 @@ async def test_the_fifth_ticket_in_six_months_is_a_burden_and_more_are_worse(
         severities.append([risk["severity"] for risk in found])
     assert severities[3:5] == [[], ["medium"]]
     assert [one[0] for one in severities[5:]] == [*["medium"] * 2, *["high"] * 4, "critical"]
+
+
+async def test_tickets_are_counted_by_the_score_from_the_first_one_on(
+    csm: httpx.AsyncClient, health: Database, clock: FixedClock
+) -> None:
+    await csm.post(f"{ACME}/signals", json={"type": "nps_answered", "value": 9})
+    await refresh_scores(health)
+    assert (await tickets(csm))["signals"] == ["ticket_opened"]
+    for _ in range(6):
+        await csm.post(f"{ACME}/signals", json={"type": "ticket_opened", "value": "low"})
+        clock.advance(timedelta(hours=1))
+    await refresh_scores(health)
+    line = await tickets(csm)
+    assert (line["value"], line["points"]) == (6, 5.0)
+    assert line["sentence"] == ("Tickets in 30 days: 6, normal is under 6: 5.0 of 10.0 points.")
+
+
+async def tickets(csm: httpx.AsyncClient) -> Any:
+    shown = (await csm.get(f"{ACME}/health/explain")).json()
+    lines = [*shown["missing_inputs"], *shown["lines"]]
+    return next(line for line in lines if line["metric"] == "tickets_30d")
 
 
 async def test_pages_about_leaving_that_users_view_are_signals(

@@ -9,6 +9,8 @@ from services.health.domain.profile.profile import Tiers
 from services.health.domain.profile.reading import ProfileInvalid
 from tests.builders.health import default_document, default_profile
 
+COUNTED = {"signals": {"a": "count"}, "window_days": 30}
+
 
 def test_the_shipped_profile_has_the_published_weights_and_milestone() -> None:
     profile = default_profile()
@@ -80,7 +82,23 @@ def put(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ),
         (
             put("dimensions", "commercial", "inputs", "payments", "signals", "paid", value="value"),
-            "add steps or a curve",
+            "add steps or a curve to score its value",
+        ),
+        (
+            put("dimensions", "support", "inputs", "tickets_30d", value=COUNTED),
+            "tickets_30d.signals.a: add steps or a curve to score its count",
+        ),
+        (
+            put("dimensions", "support", "inputs", "tickets_30d", "signals", "a", value=0.5),
+            "dimensions.support.inputs.tickets_30d.signals: count all of these signals, or none",
+        ),
+        (
+            put("dimensions", "support", "inputs", "tickets_30d", "window_days", value=366),
+            "dimensions.support.inputs.tickets_30d.window_days: write at most 365",
+        ),
+        (
+            put("dimensions", "sentiment", "inputs", "nps", "window_days", value=30),
+            "dimensions.sentiment.inputs.nps.window_days: say it for signals that are counted",
         ),
         (
             put("signal_rules", "champion_left", "severity", value="awful"),

@@ -356,8 +356,20 @@ def test_a_low_score_needs_a_second_window_and_names_the_largest_losses() -> Non
     score = score_account(PROFILE, evidence(usage_ratio=0.2, active_users_ratio=0.2), NOW)
     found = low_score("acme", Band.AT_RISK, score, PROFILE.low_score)
     assert found.stage is Stage.PRESENT
-    assert "usage (17 of 18), active users (11 of 12), recommendation" in found.explanation
+    assert found.explanation.endswith("lost on usage (16.8 of 18.0), active users (11.2 of 12.0).")
     assert low_score_risk_rule(PROFILE.low_score).confirmations == 2
+
+
+def test_nobody_is_sent_after_points_of_what_is_not_known_or_normal() -> None:
+    seen = evidence(Signal("champion_left", NOW), usage_ratio=1.1, days_since_activity=9)
+    score = score_account(PROFILE, seen, NOW)
+    explanation = low_score("acme", Band.AT_RISK, score, PROFILE.low_score).explanation
+    assert explanation.endswith(
+        "lost on champion (5.0 of 5.0), days without activity (4.9 of 8.0)."
+    )
+    well = score_account(PROFILE, evidence(usage_ratio=1.1), NOW)
+    found = low_score("acme", Band.HEALTHY, well, PROFILE.low_score)
+    assert found.explanation.endswith("of the picture.")
 
 
 @pytest.mark.parametrize(

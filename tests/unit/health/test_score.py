@@ -6,11 +6,13 @@ from services.health.domain.score.score import (
     COVERAGE_MARGIN,
     Band,
     Evidence,
+    Line,
     Observation,
     Signal,
     band_after,
     score_account,
 )
+from services.health.domain.score.wording import reason
 from tests.builders.health import (
     NOW,
     days_ago,
@@ -52,6 +54,27 @@ def test_the_latest_signal_speaks_and_at_the_same_moment_the_worse() -> None:
     only_failed = score_account(PROFILE, evidence(failed), NOW).value
     assert ordered == [only_failed, only_failed]
     assert score_account(PROFILE, evidence(failed, recovered), NOW).value > only_failed
+
+
+def tickets(*days: float) -> Line:
+    signals = [Signal("ticket_opened", days_ago(ago), 2) for ago in days]
+    score = score_account(PROFILE, evidence(*signals), NOW)
+    return next(line for line in score.lines if line.metric == "tickets_30d")
+
+
+def test_tickets_of_30_days_are_counted_whatever_their_own_value() -> None:
+    few, many = tickets(0, 1, 30, 31), tickets(0, 1, 1, 2, 9, 29)
+    assert (few.value, few.points, few.freshness) == (3, pytest.approx(10), 1)
+    assert (many.value, many.points, many.freshness) == (6, pytest.approx(5), 1)
+    assert reason(many) == "Tickets in 30 days: 6, normal is under 6"
+
+
+def test_no_ticket_ever_is_not_no_ticket_and_none_since_fades() -> None:
+    never, long_since = tickets(), tickets(75)
+    assert (never.observed, never.accepts, never.points) == (False, ("ticket_opened",), 5)
+    assert (long_since.value, long_since.age_days) == (0, 45)
+    assert long_since.freshness == pytest.approx(0.5)
+    assert long_since.points == pytest.approx(7.5)
 
 
 def test_a_line_says_value_baseline_age_and_whether_it_was_observed() -> None:

@@ -166,10 +166,10 @@ def test_a_headline_names_what_weighs_most() -> None:
         PointChange("usage", "usage_ratio", 1.0, 0.5, -9.2),
         PointChange("commercial", "payments", None, None, -5.1),
         PointChange("sentiment", "nps", 9.0, 9.0, 0.2),
-        PointChange("", "a@1 -> a@2", 60.0, 60.1, 0.6, Cause.PROFILE),
+        PointChange("", "a@1 -> a@2", 60.0, 60.1, 0.9, Cause.PROFILE),
     )
-    assert headline(Difference(-13.5, moved), since, UTC) == (
-        "Down 14 points since Tuesday 10 March 2026: usage −9, payments −5, "  # noqa: RUF001
+    assert headline(Difference(-13.2, moved), since, UTC) == (
+        "Down 13 points since Tuesday 10 March 2026: usage −9, payments −5, "  # noqa: RUF001
         "profile changed +1"
     )
     assert headline(Difference(0.2, moved[2:3]), since, UTC).startswith("No change to speak of")
@@ -179,11 +179,33 @@ def test_a_headline_names_what_weighs_most() -> None:
     )
 
 
+def test_the_figures_of_a_headline_add_up() -> None:
+    since = datetime(2026, 3, 10, tzinfo=UTC)
+    points = (-3.9, 0.9, 0.4, 0.4)
+    moved = tuple(
+        PointChange("a", name, None, None, n) for name, n in zip("abcd", points, strict=True)
+    )
+    assert headline(Difference(-2.2, moved), since, UTC) == (
+        "Down 2 points since Tuesday 10 March 2026: a −4, b +1, the rest +1"  # noqa: RUF001
+    )
+
+
 def test_a_word_that_is_newer_says_so_as_points_may_rise_by_that_alone() -> None:
     change = PointChange("usage", "usage_ratio", 1.04, 1.03, 1.4, age_before=3.0, age_after=0.9)
     assert change_sentence(change) == (
         "Usage: 104 % before, 103 % of its own normal now (newer, so it counts more): +1.4 points."
     )
+
+
+def test_points_that_what_was_said_does_not_explain_are_explained_by_its_age() -> None:
+    def said(value: float, days: float) -> Evidence:
+        return Evidence({"usage_ratio": Observation(value, days_ago(days))})
+
+    newer, older = "(newer, so it counts more)", "(older, so it counts less)"
+    assert newer in changes(said(1.08, 0.9), said(1.06, 0.1))["usage_ratio"]
+    assert newer in changes(said(0.3, 0.9), said(0.3, 0.1))["usage_ratio"]
+    assert older in changes(said(1.06, 0.1), said(1.08, 0.9))["usage_ratio"]
+    assert "(" not in changes(said(1.0, 0.9), said(1.1, 0.1))["usage_ratio"]
 
 
 def test_next_to_no_points_have_no_sign() -> None:

@@ -1,7 +1,8 @@
 """What people decided about monitoring an account: a new normal, a suspension, a known gap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 
@@ -35,3 +36,32 @@ class Decision:
     def rebases(self, day: date) -> bool:
         """Say whether usage becomes normal after a day."""
         return self.kind is DecisionKind.NEW_NORMAL and day == self.from_day
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """Days up to now that are not judged: since which day, and why they began."""
+
+    since: date
+    reason: str
+
+    @property
+    def last_judged(self) -> date:
+        """The day that figures of the account are still about."""
+        return self.since - timedelta(days=1)
+
+    def in_words(self) -> str:
+        """Say since when nobody watches, and why."""
+        return f"not watched since {self.since} ({self.reason.rstrip('. ')})"
+
+
+def unwatched(day: date, decisions: Sequence[Decision]) -> Unwatched | None:
+    """Return the days without judgement that end with a day; None when that day is judged.
+
+    Decisions that follow each other are one stretch, named by the reason it began with.
+    """
+    found = None
+    while decision := next((one for one in decisions if one.suspends(day)), None):
+        found = Unwatched(decision.from_day, decision.reason)
+        day = found.last_judged
+    return found

@@ -35,6 +35,12 @@ from services.health.domain.risk.risk import Reason
 
 ANY = 1e12
 LATEST_VERSION = 1_000_000_000
+_COUNT = "count"
+_SCORED = ("value", _COUNT)
+"""What of a signal the steps or the curve may judge, instead of a fixed subscore."""
+
+_LONGEST_COUNT_DAYS = 365
+"""Signals are remembered for two years: behind the longest window one more is still known."""
 
 
 def parse_profile(document: Mapping[str, Any]) -> Profile:
@@ -104,7 +110,9 @@ def _dimension(name: str, section: Section) -> Dimension:
 
 
 def _input(name: str, section: Section) -> Input:
-    section.only("weight", "half_life_days", "steps", "curve", "signals", "percentile")
+    section.only(
+        "weight", "half_life_days", "steps", "curve", "signals", "window_days", "percentile"
+    )
     tiers = _tiers(section)
     percentile = _percentile(section.section("percentile")) if section.has("percentile") else None
     signals = _signal_values(section, is_scored=tiers is not None or percentile is not None)
@@ -114,7 +122,7 @@ def _input(name: str, section: Section) -> Input:
         section.number("half_life_days", 0.01, 3650) if section.has("half_life_days") else None
     )
     weight = section.number("weight", 0, ANY, 1)
-    return Input(name, weight, half_life, tiers, signals, percentile)
+    return Input(name, weight, half_life, tiers, signals, percentile, _count_window(section))
 
 
 def _percentile(section: Section) -> PercentileRule:
@@ -161,10 +169,25 @@ def _signal_values(section: Section, *, is_scored: bool) -> dict[str, float | No
     types = section.section("signals")
     values: dict[str, float | None] = {}
     for name, value in types.values.items():
-        if value == "value" and not is_scored:
-            raise ProfileInvalid(f"{types.at(name)}: add steps or a curve to score its value")
-        values[name] = None if value == "value" else types.number(name, 0, 1)
+        if value in _SCORED and not is_scored:
+            raise ProfileInvalid(f"{types.at(name)}: add steps or a curve to score its {value}")
+        values[name] = None if value in _SCORED else types.number(name, 0, 1)
     return values
+
+
+def _count_window(section: Section) -> timedelta | None:
+    """Read how far signals are counted back; None where none are counted."""
+    signals = section.section("signals")
+    counted = [name for name, value in signals.values.items() if value == _COUNT]
+    if counted and len(counted) < len(signals.values):
+        raise ProfileInvalid(f"{signals.path}: count all of these signals, or none of them")
+    if bool(counted) != section.has("window_days"):
+        raise ProfileInvalid(
+            f"{section.at('window_days')}: say it for signals that are counted, and for no others"
+        )
+    if not counted:
+        return None
+    return timedelta(days=section.whole("window_days", 1, high=_LONGEST_COUNT_DAYS))
 
 
 def parse_severity(section: Section, default: str | None = None) -> Severity:

@@ -67,7 +67,8 @@ class Input:
     """One number or signal that a dimension listens to.
 
     With `signals` the latest signal of these types speaks: by its fixed subscore, or by its value
-    and the tiers where the subscore is None. Without, an observation of this name speaks.
+    and the tiers where the subscore is None. With `count_window` the tiers judge how many of these
+    signals came within it, instead. Without signals, an observation of this name speaks.
     With `percentile` a value is judged by its rank first, and by the tiers where that fails.
     """
 
@@ -77,6 +78,7 @@ class Input:
     tiers: Tiers | None
     signals: Mapping[str, float | None]
     percentile: PercentileRule | None = None
+    count_window: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

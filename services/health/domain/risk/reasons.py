@@ -19,7 +19,7 @@ from services.health.domain.profile.profile import (
 )
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
 from services.health.domain.score.score import Band, Line, Score, Signal
-from services.health.domain.score.wording import short_label
+from services.health.domain.score.wording import most_helpful, short_label
 from shared.kernel.days import local_day
 from shared.kernel.figures import counted, percent, spoken
 
@@ -116,7 +116,8 @@ def usage_dip(account_id: str, reading: DipReading, rule: DipRule, exit_ratio: f
 def low_score(account_id: str, band: Band, score: Score, rule: LowScoreRule) -> Finding:
     """Judge the band; an unknown band neither opens nor closes a risk."""
     stages = {Band.AT_RISK: Stage.PRESENT, Band.UNKNOWN: Stage.LINGERING}
-    losses = sorted(score.lines, key=lambda line: line.points - line.max_points)[:3]
+    # What nobody knows has lost nothing: people would be sent after what may well be in order.
+    losses = ", ".join(_loss(line) for line in most_helpful(score.lines, 3))
     return Finding(
         account_id=account_id,
         reason=Reason.LOW_SCORE,
@@ -129,7 +130,7 @@ def low_score(account_id: str, band: Band, score: Score, rule: LowScoreRule) -> 
         },
         explanation=(
             f"Health score {score.value:.0f} of 100 from {score.coverage * 100:.0f} % of the "
-            f"picture; most points are lost on {', '.join(_loss(line) for line in losses)}."
+            f"picture{f'; most points are lost on {losses}' if losses else ''}."
         ),
         suggestion=SUGGESTIONS[Reason.LOW_SCORE],
     )
@@ -226,8 +227,8 @@ def _dip_in_words(reading: DipReading, change: float, stage: Stage) -> str:
 
 
 def _loss(line: Line) -> str:
-    lost = f"{line.max_points - line.points:.0f} of {line.max_points:.0f}"
-    return f"{short_label(line.metric)} ({lost}{'' if line.observed else ', not observed'})"
+    lost = line.max_points - line.points
+    return f"{short_label(line.metric)} ({lost:.1f} of {line.max_points:.1f})"
 
 
 def _counting(signals: Sequence[Signal], rule: SignalRule) -> list[Signal]:

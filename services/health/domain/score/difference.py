@@ -10,6 +10,7 @@ from services.health.domain.score.evidence import Evidence, Observation, Signal
 from services.health.domain.score.score import Line, Score
 
 _SAME_LOGIT = 1e-9
+_SAME_WORD = 1e-9
 
 
 class Cause(StrEnum):
@@ -26,7 +27,8 @@ class PointChange:
     """How many points of the score's change one thing explains.
 
     For an input ``dimension`` and ``metric`` name it; otherwise ``metric`` says what changed to
-    what. Ages are in days; None is not observed.
+    what. Ages are in days; None is not observed. ``is_of_age``: what was said would not have moved
+    the points this way, so that it counts more or less by its age did.
     """
 
     dimension: str
@@ -41,6 +43,7 @@ class PointChange:
     signal_after: str | None = None
     log_odds: float | None = None
     is_share: bool = False  # values are said in percent
+    is_of_age: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,15 @@ def _change(
         signal_after=new.signal if new else None,
         log_odds=log_odds,
         is_share=named is not None and named.is_share,
+        is_of_age=old is not None and new is not None and _is_of_age(old, new, points),
     )
+
+
+def _is_of_age(old: Line, new: Line, points: float) -> bool:
+    if not (old.freshness and new.freshness):
+        return False
+    moved = new.word - old.word
+    return abs(moved) < _SAME_WORD or moved * points < 0
 
 
 def _points(line: Line | None) -> float:

@@ -25,7 +25,10 @@ _MISSING = {
         "No contract with seats is known, or nobody was seen using them. Whoever keeps the "
         "contracts enters the seats."
     ),
-    "tickets_30d": "Support tickets are not counted. Whoever runs the help desk can connect it.",
+    "tickets_30d": (
+        "No support ticket of this customer is known, which may mean that nobody sends them. "
+        "Whoever runs the help desk can connect it."
+    ),
     "csat": (
         "No answer of support was rated yet. Whoever runs the help desk can connect its surveys."
     ),

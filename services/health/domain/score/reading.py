@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor
@@ -35,11 +35,16 @@ class Reading:
 
 
 def read(
-    one: Input, evidence: Evidence, distributions: Mapping[str, Distribution]
+    one: Input, evidence: Evidence, now: datetime, distributions: Mapping[str, Distribution]
 ) -> Reading | None:
     """Return what an input says; None when nothing is known."""
     found = distributions.get(one.name)
-    readings = [*_of_signals(one, evidence, found), *_of_observation(one, evidence, found)]
+    of_signals = (
+        _of_signals(one, evidence, found)
+        if one.count_window is None
+        else _of_count(one, evidence, (now, one.count_window), found)
+    )
+    readings = [*of_signals, *_of_observation(one, evidence, found)]
     # At the same moment the worse news counts, so that the order of arrival does not.
     return max(readings, key=lambda reading: (reading.at, -reading.subscore), default=None)
 
@@ -98,6 +103,25 @@ def _of_signals(one: Input, evidence: Evidence, found: Distribution | None) -> I
             subscore, peers = _judge(one, signal.value, found)
             speaks = _speaks(one, peers)
             yield Reading(signal.value, subscore, signal.at, kind, kind, peers, speaks)
+
+
+def _of_count(
+    one: Input, evidence: Evidence, span: tuple[datetime, timedelta], found: Distribution | None
+) -> Iterable[Reading]:
+    """Count the signals of the days before now.
+
+    Where none ever came, nobody may be there to send them: nothing is known, and not "none". For
+    the same reason "none since" is as old as the end of the window that the last one was in.
+    """
+    now, window = span
+    times = [signal.at for signal in evidence.signals if signal.type in one.signals]
+    if not times:
+        return
+    count = sum(now - at <= window for at in times)
+    subscore, peers = _judge(one, count, found)
+    speaks = _speaks(one, peers)
+    at = min(now, max(times) + window)
+    yield Reading(float(count), subscore, at, "", peers=peers, speaks=speaks)
 
 
 def _judge(one: Input, value: float, found: Distribution | None) -> tuple[float, Peers | None]:

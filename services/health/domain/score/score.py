@@ -77,6 +77,11 @@ class Line:
         return f"{self.dimension}.{self.metric}"
 
     @property
+    def word(self) -> float:
+        """The subscore before recency; neutral where nothing speaks."""
+        return NEUTRAL + (self.subscore - NEUTRAL) / self.freshness if self.freshness else NEUTRAL
+
+    @property
     def is_share(self) -> bool:
         """Tell whether the value is said in percent, as what is normal is."""
         return "%" in self.normal
@@ -221,7 +226,7 @@ class _Reader:
             yield self._line(dimension.name, one, share * one.weight / total)
 
     def _line(self, dimension: str, one: Input, weight: float) -> Line:
-        reading = read(one, self.evidence, self.distributions)
+        reading = read(one, self.evidence, self.now, self.distributions)
         age = None if reading is None else max((self.now - reading.at) / timedelta(days=1), 0.0)
         speaks = reading is not None and reading.speaks
         freshness = _freshness(age, one.half_life_days) if age is not None and speaks else 0.0

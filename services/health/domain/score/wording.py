@@ -1,5 +1,6 @@
 """Scores in the words of the people who act on them."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, time, tzinfo
 
@@ -8,7 +9,7 @@ from services.health.domain.score.evidence import NO_NORMAL_YET
 from services.health.domain.score.percentile import Peers
 from services.health.domain.score.reading import NORMAL
 from services.health.domain.score.score import Line, Score
-from shared.kernel.figures import counted, figure, percent, spoken
+from shared.kernel.figures import counted, figure, percent, shared_out, spoken
 
 _LABELS = {
     "usage_ratio": "Usage",
@@ -85,10 +86,21 @@ def headline(found: Difference, since: datetime, zone: tzinfo) -> str:
     if abs(found.points) < _WORTH_NAMING:
         return f"No change to speak of since {day} ({_signed(found.points)})"
     word = "Up" if found.points > 0 else "Down"
-    named = [c for c in found.changes if abs(c.points) >= _WORTH_NAMING][:_NAMED_IN_A_HEADLINE]
-    causes = ", ".join(f"{_short(c)} {_whole(c.points)}" for c in named)
+    causes = ", ".join(_causes(found))
     text = f"{word} {counted(abs(round(found.points)), 'point')} since {day}"
     return f"{text}: {causes}" if causes else f"{text}, by many small changes"
+
+
+def _causes(found: Difference) -> list[str]:
+    """Name the largest changes and the rest of them, so that they add up to the whole points."""
+    named = [c for c in found.changes if abs(c.points) >= _WORTH_NAMING][:_NAMED_IN_A_HEADLINE]
+    if not named:
+        return []
+    points = [change.points for change in named]
+    rest = found.points - math.fsum(points)
+    shown = shared_out([*points, rest], found.points, decimals=0)
+    words = [*(_short(change) for change in named), "the rest"]
+    return [f"{each} {_whole(n)}" for each, n in zip(words, shown, strict=True) if n]
 
 
 def source(score: Score) -> str:
@@ -173,10 +185,10 @@ def _moved(change: PointChange, nothing: str) -> str:
     before = _before(change, nothing)
     after = _after(change, nothing)
     if before == after:
-        return f"again {after}{_fresher(change)}"
+        return f"again {after}{_by_age(change)}"
     if before.endswith(_OF_NORMAL) and after.endswith(_OF_NORMAL):
         before = before.removesuffix(_OF_NORMAL)
-    return f"{before} before, {after} now{_fresher(change)}"
+    return f"{before} before, {after} now{_by_age(change)}"
 
 
 def _before(change: PointChange, nothing: str) -> str:
@@ -189,12 +201,14 @@ def _after(change: PointChange, nothing: str) -> str:
     return number or spoken(change.signal_after or nothing)
 
 
-def _fresher(change: PointChange) -> str:
-    """Say that a word is newer than the one before: points may rise by that alone."""
+def _by_age(change: PointChange) -> str:
+    """Say that a word is newer or older than the one before where that may move the points."""
     if change.age_before is None or change.age_after is None:
         return ""
-    is_fresher = change.age_before - change.age_after >= _A_DAY_FRESHER
-    return " (newer, so it counts more)" if is_fresher else ""
+    fresher_by = change.age_before - change.age_after
+    if fresher_by >= _A_DAY_FRESHER or (change.is_of_age and fresher_by > 0):
+        return " (newer, so it counts more)"
+    return " (older, so it counts less)" if change.is_of_age and fresher_by < 0 else ""
 
 
 def _short(change: PointChange) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.health.domain.detector.budget import BAND_EDGES, band_of, p_star_of
 from services.health.domain.detector.gpr import ALARM_FROM_DAY, RATIO_FROM_DAY, expected_vote
-from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel, peer_level
+from services.health.domain.detector.peers import NO_PEER_LEVEL, USUAL_DAYS, PeerLevel, peer_level
 from services.health.domain.detector.recent import RecentUsage
 from services.health.domain.detector.replay import Mask
 from services.health.domain.profile.metrics import EVENTS
@@ -40,7 +40,7 @@ from services.health.usecases.profiles import PROFILES
 from services.health.usecases.risks import Found, settle
 from shared.db.transaction import Transaction
 
-_WEEK_BEFORE = timedelta(days=6)
+_WEEKS_BEFORE = timedelta(days=6 + USUAL_DAYS)
 
 Thresholds = Mapping[tuple[str, int], InForce]
 
@@ -96,8 +96,8 @@ async def _peer_levels(tx: Transaction, group: PeerGroup, day: date) -> Mapping[
     first = await peers.first_day(tx, group)
     age = (day - first).days + 1 if first else 0
     is_alarming = await alarms.open_segment_alarm(tx, group) is not None
-    week = await peers.days(tx, group, (day - _WEEK_BEFORE, day))
-    return {name: peer_level(days, age, is_alarming=is_alarming) for name, days in week.items()}
+    weeks = await peers.days(tx, group, (day - _WEEKS_BEFORE, day))
+    return {name: peer_level(days, age, is_alarming=is_alarming) for name, days in weeks.items()}
 
 
 def _suspects_by_profile(
@@ -223,7 +223,8 @@ class Judge:
             return []
         events = self.seen.rows.records[EVENTS]
         is_ready = events.state.age[self.at] > RATIO_FROM_DAY
-        reading = DipReading(week, before, float(events.ratio[self.at]) if is_ready else None)
+        ratio = float(events.ratio[self.at]) if is_ready else None
+        reading = DipReading(week, before, ratio, self._others(EVENTS))
         exit_ratio = self.profile.drop.exit_ratio
         finding = usage_dip(self.seen.account_ids[self.at], reading, rule, exit_ratio)
         return [(finding, RiskRule(cool_down=rule.cool_down))]

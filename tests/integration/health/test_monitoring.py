@@ -125,7 +125,7 @@ async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
 
 
 async def test_a_dip_is_not_over_while_usage_stays_where_it_fell(health: Database) -> None:
-    await fill(health, stays=dropped(12), returns=np.where(np.arange(DAYS) // 7 == 9, 12, 20))
+    await fill(health, stays=dropped(12), returns=np.where(np.arange(DAYS) // 7 == 9, 9, 20))
     for day in (66, 69, 76):
         await seal_through(health, FIRST + timedelta(days=day))
         assert await status(health, "stays", "usage_dip_week_over_week") in {"open", "merged"}

@@ -31,6 +31,17 @@ def test_what_is_said_of_others_leaves_out_whom_it_is_said_to() -> None:
     assert peer_level(days(*[1] * 3), 60).of_others(95 / 6, ratio=0.0).level is None
 
 
+def test_peers_are_told_against_what_is_usual_for_them() -> None:
+    steady = days(*[0.88] * 63)
+    assert peer_level(steady, 90).level == pytest.approx(1.0)
+    halved = peer_level([*steady[:-7], *days(*[0.44] * 7)], 90)
+    assert halved.level == pytest.approx(0.5, abs=0.01)
+    assert halved.of_others(95 / 8, ratio=0.44 / 0.88).level == pytest.approx(0.5, abs=0.01)
+    quiet_weeks = [*days(*[0.88] * 42), *days(*[0.4] * 14), *days(*[0.88] * 7)]
+    assert peer_level(quiet_weeks, 90).level == pytest.approx(1.0)
+    assert peer_level(days(*[1.3] * 56, *[1.0] * 7), 90).level == pytest.approx(1.0)
+
+
 def test_few_peers_or_a_young_group_are_not_told_at_all() -> None:
     assert peer_level(days(*[1] * 7, voters=4), 60).level is None
     assert peer_level(days(*[1] * 7), 27).level is None

@@ -222,6 +222,22 @@ def test_a_week_a_fifth_below_the_one_before_is_worth_watching(
 
 
 @pytest.mark.parametrize(
+    ("last", "peers", "stage"),
+    [
+        (45, PeerLevel(0.45, 12), Stage.LINGERING),
+        (20, PeerLevel(0.45, 12), Stage.PRESENT),
+        (20, PeerLevel(0.45, 12, is_alarming=True), Stage.LINGERING),
+        (45, PeerLevel(None, 3), Stage.PRESENT),
+    ],
+)
+def test_whoever_fell_as_far_as_its_peers_has_no_dip_of_its_own(
+    last: float, peers: PeerLevel, stage: Stage
+) -> None:
+    read = DipReading(last, 100, peers=peers)
+    assert usage_dip("acme", read, PROFILE.dip, PROFILE.drop.exit_ratio).stage is stage
+
+
+@pytest.mark.parametrize(
     ("last", "ratio", "stage"),
     [
         (102, 0.63, Stage.LINGERING),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from statistics import median
 from typing import NamedTuple
 
 from services.health.domain.detector.state import MIN_VOTERS, SegmentState
@@ -11,6 +12,7 @@ ALARM_UNDER = 0.8
 ALARM_AFTER_WORKING_DAYS = 5
 RECOVERED_AFTER_WORKING_DAYS = 3
 SAID_FROM_DAY = 28
+USUAL_DAYS = 56
 _WEEK = 7
 _SATURDAY = 5
 
@@ -34,7 +36,7 @@ class PeerLevel:
     """Where comparable accounts are against their normal, over a week; None: not to be said.
 
     `is_alarming` tells that the whole segment is down: no account is down by itself. `observed`
-    and `expected` are the week's S and B, which the level is made of.
+    and `expected` are the week's S and `usual` times its B, which the level is made of.
     """
 
     level: float | None = None
@@ -42,6 +44,7 @@ class PeerLevel:
     is_alarming: bool = False
     observed: float = 0.0
     expected: float = 0.0
+    usual: float = 1.0
 
     def of_others(self, vote: float, ratio: float) -> "PeerLevel":
         """Return the level without one voter, whose part of B a day and ratio are given.
@@ -50,7 +53,7 @@ class PeerLevel:
         """
         if self.level is None:
             return self
-        expected = _WEEK * vote
+        expected = _WEEK * vote * self.usual
         observed = max(0.0, self.observed - ratio * expected)
         level = _level(observed, max(0.0, self.expected - expected))
         return replace(self, level=level, voters=self.voters - 1)
@@ -63,14 +66,23 @@ def peer_level(days: Sequence[PeerDay], group_age: int, *, is_alarming: bool = F
     """Return what can be said of the peers, from the days of a group, oldest first.
 
     A week, because single weekend days of few events say little; and not before the group has
-    learned its weekdays (four weeks) and has had enough voters on each of the days.
+    learned its weekdays (four weeks) and has had enough voters on each of the days. The weeks
+    before say what is usual: a factor that is never above 1 makes normals learn a tenth too much,
+    so that S stays below B in a group where nothing changes.
     """
     week = days[-_WEEK:]
     voters = min((day.voters for day in week), default=0)
     if len(week) < _WEEK or voters < MIN_VOTERS or group_age < SAID_FROM_DAY:
         return PeerLevel(None, voters, is_alarming)
-    observed, expected = sum(d.observed for d in week), sum(d.expected for d in week)
-    return PeerLevel(_level(observed, expected), voters, is_alarming, observed, expected)
+    usual = _usual(days[-_WEEK - USUAL_DAYS : -_WEEK])
+    observed, expected = sum(d.observed for d in week), usual * sum(d.expected for d in week)
+    level = _level(observed, expected)
+    return PeerLevel(level, voters, is_alarming, observed, expected, usual)
+
+
+def _usual(days: Sequence[PeerDay]) -> float:
+    ratios = [day.observed / day.expected for day in days if day.expected > 0]
+    return min(1.0, median(ratios)) if len(ratios) >= SAID_FROM_DAY else 1.0
 
 
 def _level(observed: float, expected: float) -> float:

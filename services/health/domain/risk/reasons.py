@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from math import sqrt
 
+from services.health.domain.detector.peers import NO_PEER_LEVEL, PeerLevel
 from services.health.domain.profile.profile import (
     Decay,
     DipRule,
@@ -54,11 +55,15 @@ class SilenceReading:
 
 @dataclass(frozen=True, slots=True)
 class DipReading:
-    """Events of seven days and of the seven before, and the ratio to normal once one is known."""
+    """Events of seven days and of the seven before, and the ratio to normal once one is known.
+
+    `peers` is where similar customers were in the last seven days.
+    """
 
     last_7_days: float
     before: float
     ratio: float | None = None
+    peers: PeerLevel = NO_PEER_LEVEL
 
 
 def silence(account_id: str, reading: SilenceReading, rule: SilenceRule) -> Finding:
@@ -91,16 +96,19 @@ def usage_dip(account_id: str, reading: DipReading, rule: DipRule, exit_ratio: f
     """Compare seven days with the seven before. Few events say nothing: neither open nor close.
 
     A week later the week before is the bad one itself. So it is over only when usage is back above
-    the exit ratio of its own normal as well, as a drop is.
+    the exit ratio of its own normal as well, as a drop is. Whoever fell as far as its peers did has
+    not fallen: that is an alarm of the segment.
     """
     last_7_days, before = reading.last_7_days, reading.before
     change = (last_7_days - before) / before if before > 0 else 0.0
     is_low = reading.ratio is not None and reading.ratio <= exit_ratio
     is_over = change > rule.exit_change and last_7_days > 0 and not is_low
     stage = Stage.GONE if is_over else Stage.LINGERING
+    as_peers = before * (1.0 if reading.peers.level is None else reading.peers.level)
     # Two Poisson counts differ by chance: their difference has a standard error of sqrt(sum).
-    is_chance = before - last_7_days < rule.min_standard_errors * sqrt(before + last_7_days)
-    if change <= rule.change and before >= rule.min_events and not is_chance:
+    is_chance = as_peers - last_7_days < rule.min_standard_errors * sqrt(as_peers + last_7_days)
+    has_fallen = last_7_days <= (1 + rule.change) * as_peers and not is_chance
+    if has_fallen and before >= rule.min_events and not reading.peers.is_alarming:
         stage = Stage.PRESENT
     return Finding(
         account_id=account_id,

@@ -78,6 +78,13 @@ class Part:
         off: Mask = ~self.stretch.sealed[np.arange(len(last)), last]
         return off
 
+    @property
+    def is_rebased(self) -> Mask:
+        """Whose usage on the last day was accepted as normal."""
+        last = self.columns([one.last for one in self.due])
+        rebased: Mask = self.stretch.accepted[np.arange(len(last)), last]
+        return rebased
+
     def columns(self, of: Sequence[date]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Return the columns of days."""
         return np.array([(day - self.span[0]).days for day in of], dtype=np.intp)
@@ -165,7 +172,8 @@ async def _seal(tx: Transaction, work: Sealing, part: Part) -> None:
         here = [one.member.account_id for one in part.due if one.last == last]
         await accounts.mark_sealed(tx, here, last, work.caused_at)
     await _announce(tx, part)
-    watching = Watched(part.ids, [one.last for one in part.due], rows, part.is_off)
+    through = [one.last for one in part.due]
+    watching = Watched(part.ids, through, rows, part.is_off, part.is_rebased)
     await watch_sealed(tx, work, watching)
 
 

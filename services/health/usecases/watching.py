@@ -18,6 +18,7 @@ from services.health.domain.risk.drops import (
     RARE_CHANCE,
     ActiveDaysReading,
     DropReading,
+    accepted,
     active_days_drop,
     lingering,
     suspended,
@@ -49,13 +50,15 @@ Thresholds = Mapping[tuple[str, int], InForce]
 class Watched:
     """Accounts whose days were sealed, as arrays: through which day, and what is kept of them.
 
-    `is_off`: the last day was not judged, because monitoring is suspended.
+    `is_off`: the last day was not judged, because monitoring is suspended. `is_rebased`: a person
+    accepted its usage as normal.
     """
 
     account_ids: Sequence[str]
     through: Sequence[date]
     rows: Rows
     is_off: Mask
+    is_rebased: Mask
 
     @cached_property
     def recent(self) -> RecentUsage:
@@ -167,7 +170,8 @@ class Judge:
             self._active_days(),
         ]
         if self.seen.is_off[self.at]:
-            return [(suspended(finding), rule) for finding, rule in found]
+            # Nothing is over: when it is judged again, what is still so is told again.
+            return [(suspended(finding), RiskRule(cool_down=timedelta(0))) for finding, _ in found]
         return found
 
     def _drops(self) -> list[Found]:
@@ -207,6 +211,8 @@ class Judge:
             version=known.version if known else 0,
         )
         finding = usage_drop(self.seen.account_ids[n], reading, rule)
+        if self.seen.is_rebased[n]:
+            finding = accepted(finding)
         return finding, RiskRule(cool_down=rule.cool_down)
 
     def _others(self, metric: str) -> PeerLevel:

@@ -115,6 +115,8 @@ async def test_an_accepted_new_normal_ends_the_drop_and_stays_so(
     assert answer.status_code == 201
     await seal_through(health, LAST)
     assert await status(health) == "recovered"
+    (risk,) = (await api.get("/api/v1/risks", params={"status": "recovered"})).json()["data"]
+    assert risk["explanation"] == "Usage as it is now was accepted as normal."
     shown = await monitoring(api)
     assert shown["metrics"][0]["ratio"] == 1.0
     assert shown["decisions"][0]["decided_by"] == "test-backend"

@@ -171,6 +171,12 @@ def lingering(finding: Finding) -> Finding:
     return replace(finding, stage=Stage.LINGERING) if is_present else finding
 
 
+def accepted(finding: Finding) -> Finding:
+    """Return a drop that ends because a person decided, and not because usage is back."""
+    said = f"{_subject(str(finding.evidence['metric']))} as it is now was accepted as normal."
+    return replace(finding, explanation=said) if finding.stage is Stage.GONE else finding
+
+
 def suspended(finding: Finding) -> Finding:
     """Return a finding of an account whose monitoring is suspended: nothing is held against it."""
     return replace(

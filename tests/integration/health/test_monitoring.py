@@ -55,7 +55,8 @@ async def fill(database: Database, **counts: Any) -> None:
 async def status(database: Database, account: str = "acme", reason: str = "usage_drop") -> Any:
     async with database.transaction() as tx:
         return await tx.fetch_value(
-            "SELECT status FROM risks WHERE account_id = :account AND reason = :reason",
+            "SELECT status FROM risks WHERE account_id = :account AND reason = :reason "
+            "ORDER BY id DESC",
             account=account,
             reason=reason,
         )
@@ -151,6 +152,22 @@ async def test_a_suspended_account_is_not_judged_until_it_is_resumed(
     assert (await monitoring(api))["metrics"][0]["state"] == "monitored"
     again = await api.post("/api/v1/accounts/acme/monitoring/resume")
     assert (again.status_code, again.json()["code"]) == (409, "not_suspended")
+
+
+async def test_a_gap_that_was_a_mistake_leaves_nothing_quiet(
+    health: Database, api: httpx.AsyncClient
+) -> None:
+    await fill(health, acme=dropped())
+    await seal_through(health, LAST)
+    assert await status(health) == "open"
+    days = {"from_day": str(LAST - timedelta(days=19)), "until_day": str(LAST)}
+    path = "/api/v1/accounts/acme/monitoring"
+    made = await api.post(f"{path}/known-gaps", json={**BECAUSE, **days})
+    await seal_through(health, LAST)
+    assert await status(health) == "recovered"
+    await api.delete(f"{path}/decisions/{made.json()['id']}")
+    await seal_through(health, LAST)
+    assert await status(health) == "open"
 
 
 async def test_figures_of_a_suspended_account_stay_those_of_its_last_judged_day_and_age(

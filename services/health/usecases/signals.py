@@ -44,7 +44,8 @@ class Reported(NamedTuple):
 def read_signal(reported: Signal | Reported, profile: Profile) -> Signal:
     """Return a signal whose type is known and whose value fits it.
 
-    Raises `UnknownSignalType` or `SignalValueInvalid`.
+    What is sent under another name of its type is of that type, unless the profile scores the
+    other name. Raises `UnknownSignalType` or `SignalValueInvalid`.
     """
     catalogue = load_catalogue()
     found = catalogue.find(reported.type)
@@ -57,7 +58,10 @@ def read_signal(reported: Signal | Reported, profile: Profile) -> Signal:
         if isinstance(reported.value, str):
             raise SignalValueInvalid(f"value: send a number with {reported.type}, or none")
     value = found.read(reported.value) if found else reported.value
-    return Signal(reported.type, reported.at, None if value is None else float(value))
+    inputs = (one for dimension in profile.dimensions for one in dimension.inputs)
+    is_scored = any(reported.type in one.signals for one in inputs)
+    kind = reported.type if found is None or is_scored else found.name
+    return Signal(kind, reported.at, None if value is None else float(value))
 
 
 async def record_signal(

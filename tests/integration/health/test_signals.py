@@ -233,3 +233,9 @@ async def test_a_signal_of_ones_own_file_opens_its_risk(
     finally:
         load_catalogue.cache_clear()
     assert (risk["title"], risk["next_step"]) == ("Somebody asked to export all data", "Ask why.")
+
+
+async def test_what_is_sent_under_another_name_is_of_its_type(csm: httpx.AsyncClient) -> None:
+    await csm.post("/api/v1/accounts/acme/signals", json={"type": "new_executive"})
+    (kept,) = (await csm.get("/api/v1/accounts/acme/signals")).json()["data"]
+    assert kept["type"] == "executive_changed"

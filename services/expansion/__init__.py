@@ -2,5 +2,5 @@
 
 *Owns* entitlements, utilisation, opportunities. *Hears* contracts (renewals), usage rolled up and
 risks (health), accounts and onboarding (onboarding). *Says* limit approaching, opportunity opened,
-opportunity withheld.
+opportunity withheld, won, lost and lapsed.
 """

@@ -37,10 +37,14 @@ from services.health.usecases.comparing import compute_distributions
 from services.health.usecases.looking import look_at_due
 from services.health.usecases.planning import Sealing, plan_days
 from services.health.usecases.profiles import PROFILES
-from services.health.usecases.scoring import rescore_some
+from services.health.usecases.scoring import rescore_singly, rescore_some
 from services.health.usecases.sealing import seal_piece
+from shared.db.errors import is_unavailable
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
 
 _STALE_AT_ONCE = 100
 _ATTEMPTS = 3
@@ -112,8 +116,14 @@ async def calibrate_alarms(database: Database) -> bool:
 
 async def refresh_scores(database: Database) -> bool:
     """Score again the accounts that something happened to."""
-    async with database.transaction() as tx:
-        return await rescore_some(tx) > 0
+    try:
+        async with database.transaction() as tx:
+            return await rescore_some(tx) > 0
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("scoring_failed")
+        return await rescore_singly(database)
 
 
 async def roll_out_profiles(database: Database) -> bool:

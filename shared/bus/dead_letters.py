@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from shared.bus.producer import Message, Producer
+from shared.bus.producer import Message, Producer, TooLarge
 from shared.db import dead_letters
 from shared.db.transaction import Database, Row, Transaction
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
 
 _BATCH = 100
 
@@ -31,9 +34,14 @@ async def _send(
     if not rows:
         return 0
     answers = await producer.send_all([message(row) for row in rows])
-    sent = [row["id"] for row, error in zip(rows, answers, strict=True) if error is None]
+    by_row = list(zip(rows, answers, strict=True))
+    sent = [row["id"] for row, error in by_row if error is None]
+    # It never will be sent. It stays where it is, readable, and is not tried for ever.
+    hopeless = [row["id"] for row, error in by_row if isinstance(error, TooLarge)]
+    for letter in hopeless:
+        log.error("dead_letter_too_large", id=letter)
     async with database.transaction() as tx:
-        await dead_letters.mark(tx, done, sent, tx.now)
+        await dead_letters.mark(tx, done, [*sent, *hopeless], tx.now)
     return len(sent)
 
 

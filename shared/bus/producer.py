@@ -1,12 +1,12 @@
 """Sending, with an answer for every record: acknowledged by all in-sync replicas, or an error."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared.bus.client import sends
 from shared.bus.errors import kafka_errors_only
@@ -28,6 +28,12 @@ class Unavailable(Refusal):
     """The broker did not acknowledge in time; nothing is promised, send it again."""
 
     kind = Kind.UNAVAILABLE
+
+
+class TooLarge(Refusal):
+    """The record is larger than any that is sent."""
+
+    kind = Kind.PAYLOAD_TOO_LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +120,7 @@ class Producer:
     async def _answers(self, messages: Sequence[Message]) -> Sequence[object]:
         async with asyncio.timeout(_DEADLINE_SECONDS):
             client = await self._connected()
-            pending = [
-                await client.send(
-                    m.topic,
-                    key=m.key,
-                    value=m.value,
-                    partition=m.partition,
-                    headers=list(m.headers),
-                )
-                for m in messages
-            ]
+            pending = [await _begin(client, message) for message in messages]
             answers: list[object] = await asyncio.gather(*pending, return_exceptions=True)
             return answers
 
@@ -159,5 +156,24 @@ class Producer:
         UNACKNOWLEDGED_BYTES.set(self._unacknowledged)
 
 
+async def _begin(client: AIOKafkaProducer, message: Message) -> Awaitable[object]:
+    """Begin to send; what is too large by itself must not keep the others from being answered."""
+    try:
+        sending: Awaitable[object] = await client.send(
+            message.topic,
+            key=message.key,
+            value=message.value,
+            partition=message.partition,
+            headers=list(message.headers),
+        )
+    except MessageSizeTooLargeError as error:
+        refused: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        refused.set_exception(TooLarge(str(error)))
+        return refused
+    return sending
+
+
 def _refusal(error: BaseException) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
     return Unavailable(f"the broker did not acknowledge: {error or type(error).__name__}")

@@ -20,6 +20,7 @@ Connection = AsyncConnection
 """The one connection on which a relay leads, reads and marks."""
 
 _LOCK_STRIPES = 1024
+_REPUBLISHED_AT_ONCE = 20_000
 _LOCK = """
 SELECT pg_advisory_xact_lock(hashtext('outbox'), stripe)
 FROM (SELECT DISTINCT mod(hashtext(a)::bigint + 2147483648, :stripes)::int AS stripe
@@ -124,11 +125,23 @@ async def note_cluster(connection: Connection, cluster_id: str) -> None:
 
 
 async def republish_all(connection: Connection) -> int:
-    """Mark every kept row as unpublished, for a broker that lost its log; return how many."""
-    result: Any = await connection.execute(
-        statement("UPDATE outbox SET publishedat = NULL WHERE publishedat IS NOT NULL")
-    )
-    return int(result.rowcount)
+    """Mark every kept row as unpublished, for a broker that lost its log; return how many.
+
+    A part at a time, each committed by itself: a million rows take longer than a statement may,
+    and what was done is not done again.
+    """
+    total = 0
+    while True:
+        result: Any = await connection.execute(
+            statement(
+                "UPDATE outbox SET publishedat = NULL WHERE seq IN (SELECT seq FROM outbox "
+                "WHERE publishedat IS NOT NULL LIMIT :limit)"
+            ),
+            {"limit": _REPUBLISHED_AT_ONCE},
+        )
+        total += int(result.rowcount)
+        if result.rowcount < _REPUBLISHED_AT_ONCE:
+            return total
 
 
 def payload_bytes(payload: Any) -> bytes:

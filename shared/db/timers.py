@@ -70,6 +70,10 @@ async def fire_next(database: Database, handlers: Mapping[str, Handler]) -> bool
     return True
 
 
+_MOST_DOUBLINGS = 12
+"""Past an hour anyway; a power of fifty is no time at all."""
+
+
 async def _claim(tx: Transaction, kinds: list[str]) -> Timer | None:
     row = await tx.fetch_one(
         "SELECT kind, key, account_id, due_at, payload, attempts FROM timers "
@@ -82,7 +86,7 @@ async def _claim(tx: Transaction, kinds: list[str]) -> Timer | None:
 
 
 async def _postpone(database: Database, timer: Timer) -> None:
-    wait = min(timedelta(seconds=2**timer.attempts), timedelta(hours=1))
+    wait = min(timedelta(seconds=2 ** min(timer.attempts, _MOST_DOUBLINGS)), timedelta(hours=1))
     async with database.transaction() as tx:
         await tx.execute(
             "UPDATE timers SET attempts = attempts + 1, due_at = :due "

@@ -37,6 +37,8 @@ async def transaction(request: Request, caller: Caller) -> AsyncIterator[Transac
     A POST with an ``Idempotency-Key`` that was already done ends here, with the stored response.
     """
     database: Database = request.app.state.database
+    # A body that comes slowly must not keep a connection to the database waiting for it.
+    await request.body()
     async with database.transaction() as tx:
         await idempotency.begin(tx, request, caller)
         yield tx

@@ -68,11 +68,12 @@ class UsageStream:
 
     def begin(self) -> Read:
         """Return an empty window."""
-        self._reader.wanted = self._sums()
         return Read()
 
     def read(self, batch: Batch, window: Read) -> None:
-        """Read records into a window."""
+        """Read records into a window; what is to be added up is asked when its first ones come."""
+        if not window.values:
+            self._reader.wanted = self._sums()
         self._reader.read(batch.records, self._database.clock.now(), window)
 
     async def save(self, window: Read, batches: Sequence[Batch], group: str) -> None:

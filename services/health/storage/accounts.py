@@ -208,14 +208,37 @@ async def mark_sealed(
     )
 
 
-async def claim_rescore(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+async def due_for_rescore(tx: Transaction, limit: int) -> Sequence[str]:
+    """Return the accounts whose score is to be computed again, those that wait longest first."""
+    rows = await tx.fetch_all(
+        "SELECT account_id FROM accounts WHERE rescore_at <= :now ORDER BY rescore_at LIMIT :limit",
+        now=tx.now,
+        limit=limit,
+    )
+    return [row["account_id"] for row in rows]
+
+
+async def postpone_rescore(tx: Transaction, account_id: str, until: datetime) -> None:
+    """Have the score of an account computed later."""
+    await tx.execute(
+        "UPDATE accounts SET rescore_at = :until WHERE account_id = :account_id",
+        account_id=account_id,
+        until=until,
+    )
+
+
+async def claim_rescore(
+    tx: Transaction, limit: int, *, only: str | None = None
+) -> Sequence[RowMapping]:
     """Return accounts whose score is to be computed again; other replicas skip them."""
     return await tx.fetch_all(
         "UPDATE accounts SET rescore_at = NULL WHERE account_id IN ("
-        "SELECT account_id FROM accounts WHERE rescore_at <= :now ORDER BY rescore_at "
+        "SELECT account_id FROM accounts WHERE rescore_at <= :now "
+        "AND (CAST(:only AS text) IS NULL OR account_id = :only) ORDER BY rescore_at "
         "LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING *",
         now=tx.now,
         limit=limit,
+        only=only,
     )
 
 

@@ -65,7 +65,8 @@ async def known_at(tx: Transaction, account_id: str, moment: datetime) -> tuple[
     """Return the signals that were known at a moment and counted then, oldest first."""
     rows = await tx.fetch_all(
         "SELECT type, observed_at, value FROM signals WHERE account_id = :account_id "
-        "AND recorded_at <= :moment AND observed_at > :since ORDER BY observed_at",
+        "AND recorded_at <= :moment AND observed_at > :since "
+        "AND (retracted_at IS NULL OR retracted_at > :moment) ORDER BY observed_at",
         account_id=account_id,
         moment=moment,
         since=moment - _REMEMBERED,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS
 from services.health.domain.profile.profile import Profile
@@ -26,14 +26,19 @@ from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import compare
 from services.health.usecases.watching_signals import Watch, watch_all
 from shared.contracts.health import ScoreChanged
-from shared.db.transaction import Row, Transaction
+from shared.db.errors import is_unavailable
+from shared.db.transaction import Database, Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
 from shared.kernel.figures import counted
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
 
 _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
 
 _AT_ONCE = 40
+_AFTER_FAILURE = timedelta(minutes=5)
 _METRIC_INPUTS = {EVENTS: "usage_ratio", ACTIVE_USERS: "active_users_ratio"}
 _NOUNS = {EVENTS: ("event", "events"), ACTIVE_USERS: ("person", "people")}
 
@@ -70,11 +75,34 @@ class Panel:
 
 async def rescore_some(tx: Transaction) -> int:
     """Score the accounts that wait the longest, each by its profile; return how many."""
-    rows = await accounts.claim_rescore(tx, _AT_ONCE)
+    return await _rescore_claimed(tx, await accounts.claim_rescore(tx, _AT_ONCE))
+
+
+async def _rescore_claimed(tx: Transaction, rows: Sequence[Row]) -> int:
     profiles = await PROFILES.for_accounts(tx, [str(row["account_id"]) for row in rows])
     measured = await observations(tx, profiles)
     await rescore(tx, rows, Panel(profiles, await fitted.active(tx), measured))
     return len(rows)
+
+
+async def rescore_singly(database: Database) -> bool:
+    """Score accounts that could not be scored together, each in a transaction of its own.
+
+    One that cannot be scored at all must not keep the others from it: it waits for a while.
+    """
+    async with database.transaction() as tx:
+        due = await accounts.due_for_rescore(tx, _AT_ONCE)
+    for account_id in due:
+        try:
+            async with database.transaction() as tx:
+                await _rescore_claimed(tx, await accounts.claim_rescore(tx, 1, only=account_id))
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.exception("score_failed", account_id=account_id)
+            async with database.transaction() as tx:
+                await accounts.postpone_rescore(tx, account_id, tx.now + _AFTER_FAILURE)
+    return bool(due)
 
 
 async def rescore(tx: Transaction, rows: Sequence[Row], panel: Panel) -> None:

@@ -20,7 +20,7 @@ from services.notifications.storage.inbox import Item
 from shared.db.errors import is_unavailable
 from shared.db.transaction import Database
 from shared.observability.logging import get_logger
-from shared.web.deps import authorize
+from shared.web.deps import authorize, identify
 from shared.web.openapi import responses
 from shared.web.routing import api_router
 
@@ -169,4 +169,6 @@ async def stream_inbox(
             start = await storage.last_seq(tx, recipient)
     yield ServerSentEvent(comment="connected", retry=_RETRY_MILLISECONDS)
     async for item in feed_of(request.app).items(recipient, start):
+        if await identify(request) is None:  # the key was revoked, or has expired, meanwhile
+            return
         yield ServerSentEvent(data=InboxItem.of(item), event="inbox", id=str(item.seq))

@@ -1,6 +1,8 @@
 """Profiles over HTTP: written, checked, activated, retired; and every wrong input."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -232,3 +234,23 @@ async def test_bytes_that_are_no_text_are_refused(open_client: OpenClient) -> No
     answer = await client.post("/api/v1/profiles", content=b"\xff\xfe\x00")
     assert (answer.status_code, answer.json()["code"]) == (422, "profile_invalid")
     assert "save it as UTF-8" in answer.json()["detail"]
+
+
+async def test_a_body_that_comes_slowly_holds_no_connection_to_the_database(
+    open_client: OpenClient,
+) -> None:
+    client = await open_client("health", ["health:read"])
+    begun, rest = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"name: tiny\n"
+        begun.set()
+        await rest.wait()
+        yield b"version: 1\n"
+
+    sending = asyncio.create_task(client.post("/api/v1/profiles/validate", content=slowly()))
+    await begun.wait()
+    database: Database = client._transport.app.state.database  # type: ignore[attr-defined]  # noqa: SLF001 - httpx has no other way to it
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of a pool that counts
+    rest.set()
+    assert (await sending).status_code == 422

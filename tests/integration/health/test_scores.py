@@ -643,3 +643,19 @@ async def test_a_normal_that_is_not_known_yet_is_not_said_to_be_reached(
     await rescored(health, load_profile())
     lines = {line["metric"]: line for line in (await read(csm, "/explain"))["lines"]}
     assert lines["usage_ratio"]["sentence"].startswith("Usage: not yet 28 days to know its own")
+
+
+async def test_an_account_that_cannot_be_scored_keeps_no_other_from_it(health: Database) -> None:
+    async with health.transaction() as tx:
+        for account_id in ("bad", "good"):
+            await accounts.ensure(tx, account_id, tx.now)
+        await accounts.score_again(tx, ["bad", "good"])
+        await tx.execute(
+            "INSERT INTO risks (id, account_id, reason, status, risk, opened_at, changed_at) "
+            "VALUES (gen_random_uuid(), 'bad', 'silence', 'unheard_of', '{}', now(), now())"
+        )
+    await refresh_scores(health)
+    async with health.transaction() as tx:
+        rows = await tx.fetch_all("SELECT account_id, rescore_at FROM accounts ORDER BY 1")
+    assert rows[1]["rescore_at"] is None
+    assert rows[0]["rescore_at"] > tx.now

@@ -8,6 +8,7 @@ import yaml
 
 from services.health.jobs import fill_metrics, refresh_scores
 from services.health.listeners import UsageStream
+from services.health.listeners.usage_records import Read
 from services.health.storage import metrics, sums
 from services.health.usecases.activation import activate_version, add_version
 from services.health.usecases.profiles import Profiles
@@ -31,10 +32,12 @@ class Shop:
     """A product that sends orders, and the stream that counts them."""
 
     def __init__(self, health: Database, clock: FixedClock, book: Profiles) -> None:
-        self._stream = UsageStream(health, sums=book.sums)
+        self.stream = UsageStream(health, sums=book.sums)
         self._clock, self._sent = clock, 0
 
-    async def sells(self, account: str, amount: Any, days_ago: int = 0) -> None:
+    async def sells(
+        self, account: str, amount: Any, days_ago: int = 0, window: Read | None = None
+    ) -> None:
         at = self._clock.now() - timedelta(days=days_ago)
         event = {
             "specversion": "1.0",
@@ -47,7 +50,9 @@ class Shop:
         }
         stamp = int(self._clock.now().timestamp() * 1000)
         record = FakeRecord(json.dumps(event).encode(), self._sent, timestamp=stamp)
-        await self._stream.handle([Batch(TOPIC, 0, self._sent, [record])], GROUP)
+        batch, window = Batch(TOPIC, 0, self._sent, [record]), window or self.stream.begin()
+        self.stream.read(batch, window)
+        await self.stream.save(window, [batch], GROUP)
         self._sent += 1
 
 
@@ -167,3 +172,25 @@ async def test_a_sum_nobody_needs_any_more_has_a_gap_when_it_comes_back(
     while await fill_metrics(health):
         pass
     assert (await history(health))[TODAY] == 30
+
+
+async def test_the_first_window_after_a_profile_needs_a_sum_is_added_up(
+    open_database: OpenDatabase, clock: FixedClock
+) -> None:
+    health, shop, book = await opened(open_database, clock)
+    window = shop.stream.begin()  # as it waits on a service where nothing happens
+    await put_in_force(health, 9, {"spent": SPENT})
+    await hear(health, book)
+    await shop.sells("acme", 10, window=window)
+    assert await total(health) == 10
+
+
+async def test_numbers_that_nobody_counts_add_nothing(
+    open_database: OpenDatabase, clock: FixedClock
+) -> None:
+    health, shop, book = await opened(open_database, clock)
+    await put_in_force(health, 9, {"spent": SPENT})
+    await hear(health, book)
+    for amount in (1.7e308, 1.7e308, 5):
+        await shop.sells("acme", amount)
+    assert await total(health) == 5

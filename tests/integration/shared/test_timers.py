@@ -142,3 +142,17 @@ async def test_four_workers_never_fire_a_timer_twice(
     )
     assert sorted(await rung(database)) == [timer.key for timer in wanted]
     assert sum(len(bell.rung) for bell in bells) == 40
+
+
+async def test_a_timer_that_fails_for_days_keeps_no_other_from_firing(
+    database: Database, clock: FixedClock
+) -> None:
+    broken = Bell(failures=60)
+    await schedule(database, a_timer())
+    for _ in range(60):
+        clock.advance(HOUR)
+        with pytest.raises(RuntimeError):
+            await timers.fire_next(database, {"bell": broken.ring})
+    await schedule(database, Timer("bell", "other", "acme", clock.now(), {}))
+    assert await fire_all(database, Bell()) == 1
+    assert await rung(database) == ["other"]

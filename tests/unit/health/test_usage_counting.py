@@ -157,7 +157,15 @@ def test_where_a_batch_leaves_its_accounts() -> None:
 
 
 def test_only_finite_numbers_are_added_up() -> None:
-    properties = {"a": 1, "b": 2.5, "c": True, "d": "3", "e": float("inf"), "f": 10**400}
+    properties = {
+        "a": 1,
+        "b": 2.5,
+        "c": True,
+        "d": "3",
+        "e": float("inf"),
+        "f": 10**400,
+        "g": 1.7e308,
+    }
     found = list(amounts_of(properties, frozenset("abcdefg"), 7))
     assert found == [Amount(7, "a", 1.0), Amount(7, "b", 2.5)]
 

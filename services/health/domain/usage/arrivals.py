@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from math import isfinite
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
+LARGEST_AMOUNT = 1e15
+"""More than anybody counts, in cents or bytes, and small enough to be added for ever."""
 KEY_BYTES = 16
 """How long the key of an event is."""
 
@@ -190,13 +191,16 @@ def keys_of(source: str, event_ids: Iterable[str]) -> list[bytes]:
 
 
 def amounts_of(properties: Mapping[str, Any], names: Iterable[str], place: int) -> Iterator[Amount]:
-    """Give the numbers among some properties of an event; what is no number adds nothing."""
+    """Give the numbers among some properties of an event; what is no number adds nothing.
+
+    Nor does what no business counts: a few of the largest floats add up to more than any holds.
+    """
     for name in sorted(names):
         value = properties.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             with suppress(OverflowError):  # an integer beyond what a float can say
                 amount = Amount(place, name, float(value))
-                if isfinite(amount.value):
+                if abs(amount.value) <= LARGEST_AMOUNT:  # nan is not
                     yield amount
 
 

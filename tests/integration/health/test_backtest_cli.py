@@ -127,3 +127,11 @@ def test_wrong_arguments_exit_with_two(
     code, _, errors = run(*arguments, "--usage", files[0], "--outcomes", files[1])
     assert code == 2
     assert words in errors.replace("\n", " ")
+
+
+def test_a_first_day_to_judge_on_that_leaves_nothing_is_refused(files: tuple[str, str]) -> None:
+    code, said, errors = run(
+        "default", "--usage", files[0], "--outcomes", files[1], "--test-from", "2099-01-01", *FAST
+    )
+    assert (code, said) == (2, "")
+    assert "test_from: on one side of 2099-01-01" in errors

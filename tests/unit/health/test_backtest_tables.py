@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from services.health.domain.backtest.records import Records
-from services.health.domain.backtest.tables import RowsInvalid, Table, csv_table
+from services.health.domain.backtest.tables import RowsInvalid, Table, csv_table, number
 
 TODAY = date(2026, 3, 2)
 HEADER = "account_id,renewal_date,lost"
@@ -32,6 +32,8 @@ def read(text: str) -> Records:
         "account_id\trenewal_date\tlost\na\t2026-01-01\t1",
         f'{HEADER},note\n"a",2026-01-01,1,"two\nlines, with a comma"\n',
         f"{HEADER},mrr_minor\na,2026-01-01,1\n",
+        f"{HEADER}\na,2026-01-01,1.0\n",
+        f"{HEADER}\na,2026-01-01,Yes\n",
     ],
 )
 def test_a_table_is_read_as_spreadsheets_write_it(text: str) -> None:
@@ -91,3 +93,8 @@ def test_wrong_rows_are_objects_too() -> None:
 def test_nothing_is_known_of_days_to_come(add: Callable[..., None], text: str) -> None:
     with pytest.raises(RowsInvalid, match="has not come yet"):
         add(Records(TODAY), table(text))
+
+
+def test_a_number_that_no_float_holds_is_a_mistake_of_its_row() -> None:
+    with pytest.raises(ValueError, match="mrr: write a number"):
+        number("mrr", 10**400)

@@ -28,6 +28,10 @@ _REPLAYED, _LEARNED, _JUDGED = 0.6, 0.75, 0.95
 _LEAST_TEST_LOSSES = 10
 
 
+class SplitDayInvalid(Invalid):
+    """The first day to judge on leaves too little to learn from, or to judge."""
+
+
 class TooLittleHistory(Invalid):
     """There is too little history to back-test on."""
 
@@ -104,6 +108,9 @@ def _require_history(history: History, watched: Watched) -> None:
 
 
 def _what_to_give(history: History) -> str:
+    lost = {renewal.is_lost for renewal in history.renewals}
+    if len(lost) == 1:
+        return f"Every outcome says lost = {int(lost.pop())}: give those of the other kind as well"
     due = [renewal.account for renewal in history.renewals]
     if not np.isin(due, history.usage.account).any():
         return (
@@ -116,6 +123,12 @@ def _what_to_give(history: History) -> str:
 def _learn_early(design: Design, shares: Floats, plan: Plan) -> Early:
     from_day = plan.test_from.toordinal() if plan.test_from else None
     split = split_by_time(design, plan.horizon_days, _LEAST_TEST_LOSSES, from_day)
+    if split is None and plan.test_from is not None:
+        raise SplitDayInvalid(
+            f"test_from: on one side of {plan.test_from} and an embargo of {plan.horizon_days} "
+            f"days there are fewer than {_LEAST_TEST_LOSSES} losses; choose another day, or leave "
+            "it out to have one chosen"
+        )
     if split is None:
         return Early(
             None,

@@ -113,8 +113,16 @@ def surprises(
 
 
 def at_lead(panel: Panel, lead: int, step_days: int) -> Bools:
-    """Return the entries of each renewal's last landmark that is at least ``lead`` days before."""
-    return (panel.lead >= lead) & (panel.lead < lead + step_days)
+    """Return the entries of each renewal's last landmark that is at least ``lead`` days before.
+
+    Landmarks a short month apart both lie within a step: the nearer one counts.
+    """
+    within = np.flatnonzero((panel.lead >= lead) & (panel.lead < lead + step_days))
+    nearest_first = within[np.lexsort((panel.lead[within], panel.renewal[within]))]
+    _, first = np.unique(panel.renewal[nearest_first], return_index=True)
+    chosen = np.zeros(len(panel), dtype=np.bool_)
+    chosen[nearest_first[first]] = True
+    return chosen
 
 
 def money(

@@ -7,11 +7,25 @@ from services.health.domain.backtest.evaluation import Evaluation
 from services.health.domain.backtest.findings import Backtest
 from services.health.domain.backtest.samples import Figure
 
+_BLIND = 0.5
+"""The AUC of a coin."""
+
 
 def headline(found: Backtest) -> Sequence[str]:
-    """Return what the back-test says to a leader of customer success, best news or bad."""
-    judged = found.model or found.expert
-    return [*_catch(judged, found), *_time(judged), *_surprise(judged), *_model(found)]
+    """Return what the back-test says to a leader of customer success, best news or bad.
+
+    It is about what would judge: the fitted model where it ranks better, else the expert weights.
+    """
+    judged = found.model if found.model and _is_better(found) else found.expert
+    said = [*_catch(judged, found), *_time(judged), *_surprise(judged), *_model(found)]
+    auc = judged.overall.auc
+    if auc.low is not None and auc.low <= _BLIND:
+        return ["This profile is not shown to rank better than chance.", *said]
+    return said
+
+
+def _is_better(found: Backtest) -> bool:
+    return found.gain is not None and found.gain.low is not None and found.gain.low > 0
 
 
 def summary(found: Backtest) -> Mapping[str, Any]:

@@ -13,7 +13,8 @@ from shared.kernel.errors import Invalid
 _MOST_SHOWN = 10
 _SEPARATORS = ",;\t"
 _LONGEST = 200
-_YES = {"1": True, "true": True, "0": False, "false": False}
+_YES = {"1": True, "1.0": True, "true": True, "yes": True}
+_YES |= {"0": False, "0.0": False, "false": False, "no": False}
 
 
 class RowsInvalid(Invalid):
@@ -157,7 +158,7 @@ def number(column: str, value: Any, *, low: float = -1e15, high: float = 1e15) -
     """Read a finite number within bounds."""
     try:
         found = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = float("nan")
     if not (isfinite(found) and low <= found <= high):
         raise ValueError(f"{column}: write a number from {low:g} to {high:g}, not {_said(value)}")
@@ -173,7 +174,7 @@ def whole(column: str, value: Any, *, high: int = 10**12) -> int:
 
 
 def claim(column: str, value: Any) -> bool:
-    """Read 0, 1, true or false."""
+    """Read 1, true or yes, and 0, false or no; also 1.0 and 0.0, as columns with blanks are."""
     found = _YES.get(str(value).strip().lower())
     if found is None:
         raise ValueError(f"{column}: write 1 (yes) or 0 (no), not {_said(value)}")

@@ -229,6 +229,7 @@ def _valueless(profile: Profile) -> Mapping[str, str]:
         )
         for dimension in profile.dimensions
         for one in dimension.inputs
+        if one.count_window is None  # counting needs no value
         for signal, points in one.signals.items()
         if points is None and (found := catalogue.find(signal)) and found.value is None
     }

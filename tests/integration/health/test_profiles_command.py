@@ -130,9 +130,12 @@ async def test_waiting_for_a_value_that_never_comes_is_odd(
         "dimensions:\n  commercial:\n    weight: 1\n    inputs:\n"
         "      payments:\n        curve: [[0, 0], [1, 1]]\n"
         "        signals: {payment_failed: value}\n"
+        "      tickets:\n        curve: [[0, 1], [9, 0]]\n"
+        "        signals: {ticket_opened: count}\n        window_days: 30\n"
     )
     said = await run("validate", str(mine), "--json", "--database", database_url)
-    assert json.loads(said.stdout)["warnings"][0] == (
+    (found,) = (w for w in json.loads(said.stdout)["warnings"] if "no value" in w)
+    assert found == (
         "line 10, column 19: dimensions.commercial.inputs.payments.signals.payment_failed: "
         "payment_failed carries no value, so it scores nothing; write its points, such as 0.1"
     )

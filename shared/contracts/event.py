@@ -127,9 +127,9 @@ class Event:
             subject=str(body["subject"]),
             time=parse_time(body.get("time")),
             data=data,
-            traceparent=body.get("traceparent"),
-            causationid=body.get("causationid"),
-            correlationid=body.get("correlationid"),
+            traceparent=_text_or_none(body, "traceparent"),
+            causationid=_text_or_none(body, "causationid"),
+            correlationid=_text_or_none(body, "correlationid"),
         )
 
 
@@ -161,11 +161,19 @@ def parse_time(value: object) -> datetime:
     """Read an RFC 3339 time. Raises `MalformedEvent`."""
     try:
         parsed = datetime.fromisoformat(str(value))
-    except ValueError:
+        at = parsed.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at both ends of the calendar
         raise MalformedEvent(f"time {value!r} is not RFC 3339") from None
     if parsed.tzinfo is None:
         raise MalformedEvent(f"time {value!r} has no offset from UTC")
-    return parsed.astimezone(UTC)
+    return at
+
+
+def _text_or_none(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise MalformedEvent(f"{name} is a text")
+    return value
 
 
 def _parse(value: bytes | None) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from fastapi._compat import field_annotation_is_sequence
@@ -26,9 +27,9 @@ def check_query(sent: QueryParams, known: Parameters) -> None:
 
     Raises `RequestValidationError`, which names the nearest parameter there is.
     """
-    errors = [*_errors(sent, known)]
+    errors = [*islice(_errors(sent, known), _MOST_TOLD)]
     if errors:
-        raise RequestValidationError(errors[:_MOST_TOLD])
+        raise RequestValidationError(errors)
 
 
 def _parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:

@@ -4,6 +4,7 @@ Events are kept as they come, so what was acknowledged before a failure stays; t
 sent again whole, because ids keep events from counting twice.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from shared.web.shortcut import DirectRoute
 _CHUNK_LINES = 1_000
 _CHUNK_BYTES = 1024 * 1024
 _MOST_ERRORS = 100
+_SLICE_BYTES = 64 * 1024
 
 router = api_router("", tags=["ingest"], route_class=DirectRoute)
 
@@ -143,11 +145,14 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield lines; of one that is too long, just enough to be refused as that."""
     rest = b""
     async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line
-        if len(rest) > LARGEST_EVENT:
-            rest = rest[: LARGEST_EVENT + 1]
+        for start in range(0, len(piece), _SLICE_BYTES):
+            *lines, rest = (rest + piece[start : start + _SLICE_BYTES]).split(b"\n")
+            for line in lines:
+                yield line
+            if len(rest) > LARGEST_EVENT:
+                rest = rest[: LARGEST_EVENT + 1]
+            # A few packed bytes may unpack to millions of empty lines, which wait for nothing.
+            await asyncio.sleep(0)
     if rest:
         yield rest
 

@@ -25,6 +25,7 @@ from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
 
 _FORM = b"data="
+_MOST_FIELDS = 100
 _NO_FLAGS = (
     b'{"flags":{},"featureFlags":{},"featureFlagPayloads":{},"errorsWhileComputingFlags":false}'
 )
@@ -163,7 +164,8 @@ def _unwrapped(body: bytes) -> bytes:
     if body.lstrip()[:1] in (b"{", b"[") or _FORM not in body:
         return body
     try:
-        data = parse_qs(body.decode("ascii"), strict_parsing=True)["data"][0]
+        fields = parse_qs(body.decode("ascii"), strict_parsing=True, max_num_fields=_MOST_FIELDS)
+        data = fields["data"][0]
         if data.startswith(("{", "[")):
             return data.encode()
         return base64.b64decode(data.replace(" ", "+"), validate=True)

@@ -1,7 +1,7 @@
 """Sorting what a request holds: what counts, what is refused, and how that is answered."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence, Sized
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
@@ -29,6 +29,7 @@ _ACCEPTED, _REJECTED, _IGNORED = (
     INGEST_EVENTS.labels(outcome) for outcome in ("accepted", "rejected", "ignored")
 )
 Refused = tuple[int, bytes, InvalidEvent]
+Events = TypeVar("Events", bound=Sized)
 
 
 async def receive(
@@ -55,8 +56,6 @@ async def take(
     ``body`` is the Segment-shaped batch they stand in, if they do: it may be decoded at once.
     Raises `InvalidEvents` in strict mode.
     """
-    if len(raws) > MOST_EVENTS:
-        raise PayloadTooLarge(f"The batch has {len(raws)} events; {MOST_EVENTS} are the most.")
     received, refused = sort(raws, reception, read, may_be_plain=read is read_message, body=body)
     if refused and is_strict(request):
         raise InvalidEvents(errors=[error_of(*each) for each in refused])
@@ -113,28 +112,39 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
 
 
 def decode_events(raw: bytes) -> list[msgspec.Raw]:
-    """Decode an array of events, each as it is. Raises `InvalidJson`."""
+    """Decode an array of events, each as it is. Raises `InvalidJson` and `PayloadTooLarge`."""
     try:
-        return split(raw)
+        return _few(split(raw))
     except UNREADABLE as error:
         raise InvalidJson(f"The body cannot be read: {unreadable(raw, error)}.") from None
 
 
 def decode_batch(raw: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
-    """Decode a frame whose ``batch`` holds events, each as it is. Raises `InvalidJson`.
+    """Decode a frame whose ``batch`` holds events, each as it is.
+
+    Raises `InvalidJson` and `PayloadTooLarge`.
 
     What only Python or JavaScript take for JSON (NaN, half a surrogate) spoils its event, not
     the batch: the SDK would throw all of it away.
     """
     try:
-        return decode(raw, decoder)
+        frame = decode(raw, decoder)
     except InvalidJson:
         found = loosely(raw)
         if not isinstance(found, dict) or not isinstance(found.get("batch"), list):
             raise
         frame = decode(bytes(as_sent({**found, "batch": []})), decoder)
-        frame.batch = [as_sent(event) for event in found["batch"]]
-        return frame
+        frame.batch = [as_sent(event) for event in _few(found["batch"])]
+    else:
+        _few(frame.batch or ())
+    return frame
+
+
+def _few(events: Events) -> Events:
+    """Return events unless they are too many, before anything is done with each of them."""
+    if len(events) > MOST_EVENTS:
+        raise PayloadTooLarge(f"The batch has {len(events)} events; {MOST_EVENTS} are the most.")
+    return events
 
 
 def encode(message: object) -> msgspec.Raw:

@@ -9,6 +9,7 @@ import pytest
 
 from services.health.api import ROUTERS
 from shared.web.shortcut import DirectRoute
+from tests.conftest import OpenClient
 from tests.integration.health.test_ingest import backend, track
 
 __all__ = ["backend"]
@@ -130,3 +131,13 @@ async def test_a_member_of_a_frame_that_is_wrong_is_a_400(backend: httpx.AsyncCl
         for path in ("/v1/batch", "/batch"):
             body = {"batch": [whole()], **frame}
             check(await backend.post(path, json=body), (path, frame))
+
+
+@pytest.mark.parametrize("first", [b"NaN", b"1"])
+@pytest.mark.parametrize("path", ["/v1/batch", "/batch", "/e"])
+async def test_too_many_events_are_refused_before_anything_is_done_with_each(
+    open_client: OpenClient, path: str, first: bytes
+) -> None:
+    client = await open_client("health")
+    answer = await client.post(path, content=b'{"batch":[%b%b]}' % (first, b",1" * 10_000))
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")

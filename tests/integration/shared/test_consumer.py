@@ -107,7 +107,16 @@ async def test_what_nobody_listens_to_is_told_by_its_header_or_else_by_its_body(
 
 
 ODD = {"odd": "\xff\x00\\0", "n\x00l": ""}
+_KNOWN = (
+    b'{"specversion":"1.0","id":"2","source":"/tenure/onboarding","subject":"z",'
+    b'"type":"io.tenure.onboarding.account_changed.v1",%b,'
+    b'"data":{"account_id":"z","name":"Z","segment":"smb","time_zone":"UTC"}}'
+)
 POISON = {
+    "a time before the calendar": _KNOWN % b'"time":"0001-01-01T00:00:00+23:00"',
+    "a time after the calendar": _KNOWN % b'"time":"9999-12-31T23:59:59-23:00"',
+    "a trace that is no text": _KNOWN % b'"time":"2026-03-02T12:00:00Z","traceparent":123',
+    "a cause that is no text": _KNOWN % b'"time":"2026-03-02T12:00:00Z","correlationid":{}',
     "not text": b"\x00\xff\xfe",
     "not JSON": b"{",
     "empty": b"",

@@ -58,6 +58,8 @@ def client_of(subscription: Subscription, bootstrap: str) -> AIOKafkaConsumer:
         request_timeout_ms=int(subscription.request_seconds * 1000),
         retry_backoff_ms=100,
         metadata_max_age_ms=10_000,
+        # What a producer takes back never happened.
+        isolation_level="read_committed",
         fetch_max_wait_ms=250,
         fetch_max_bytes=8 * 1024 * 1024,
         max_partition_fetch_bytes=subscription.fetch_bytes,

@@ -23,7 +23,7 @@ _LONGEST_AXIS = 14
 
 def render_report(found: Mapping[str, Any], headline: str) -> str:
     """Return the page of a back-test, from its result as it is stored."""
-    judged = found["model"] or found["expert"]
+    judged = _judging(found)
     return _TEMPLATES.get_template("backtest.html").render(
         found=found,
         headline=headline.replace(". ", ".\n").split("\n"),
@@ -31,6 +31,14 @@ def render_report(found: Mapping[str, Any], headline: str) -> str:
         ways=[way for way in (found["expert"], found["model"]) if way],
         charts=_charts(found, judged),
     )
+
+
+def _judging(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the figures of what would judge, as the headline does: a model only if better."""
+    gain = found["gain"]
+    is_better = gain is not None and gain["low"] is not None and gain["low"] > 0
+    judging: Mapping[str, Any] = found["model"] if is_better else found["expert"]
+    return judging
 
 
 def _charts(found: Mapping[str, Any], judged: Mapping[str, Any]) -> Mapping[str, Markup]:

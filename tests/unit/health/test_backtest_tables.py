@@ -95,6 +95,12 @@ def test_nothing_is_known_of_days_to_come(add: Callable[..., None], text: str) -
         add(Records(TODAY), table(text))
 
 
+@pytest.mark.parametrize("day", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:00-05:00"])
+def test_a_day_at_the_ends_of_the_calendar_is_a_mistake_of_its_row(day: str) -> None:
+    with pytest.raises(RowsInvalid, match="the year must be 1970 to 2100"):
+        read(f"{HEADER}\na,{day},1\n")
+
+
 def test_a_number_that_no_float_holds_is_a_mistake_of_its_row() -> None:
     with pytest.raises(ValueError, match="mrr: write a number"):
         number("mrr", 10**400)

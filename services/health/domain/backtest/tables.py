@@ -148,10 +148,9 @@ def moment(column: str, value: Any) -> datetime:
                 f"{column}: write a day such as 2026-03-31 or a time such as "
                 f"2026-03-31T12:00:00Z, not {_said(value)}"
             ) from None
-    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    if not 1970 <= found.year <= 2100:
+    if not 1970 <= found.year <= 2100:  # before its zone: the ends of the calendar have no other
         raise ValueError(f"{column}: the year must be 1970 to 2100, not {_said(value)}")
-    return found
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def number(column: str, value: Any, *, low: float = -1e15, high: float = 1e15) -> float:

@@ -98,7 +98,9 @@ def _causes(found: Difference) -> list[str]:
         return []
     points = [change.points for change in named]
     rest = found.points - math.fsum(points)
-    shown = shared_out([*points, rest], found.points, decimals=0)
+    shown = [float(round(each)) for each in (*points, rest)]
+    if sum(shown) != round(found.points):
+        shown = shared_out([*points, rest], found.points, decimals=0)
     words = [*(_short(change) for change in named), "the rest"]
     return [f"{each} {_whole(n)}" for each, n in zip(words, shown, strict=True) if n]
 

@@ -36,6 +36,9 @@ class Gaps:
         whole: list[Batch] = []
         gaps: dict[TopicPartition, int] = {}
         for batch in batches:
+            if batch.next_offset - batch.expected == len(batch.records):
+                whole.append(batch)
+                continue
             place, offset = self._find(batch)
             if place < len(batch.records):
                 gaps[TopicPartition(batch.topic, batch.partition)] = offset

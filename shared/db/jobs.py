@@ -1,7 +1,7 @@
 """Jobs: a service's third door, time. Each runs again and again for as long as it lives."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -71,6 +71,26 @@ async def run_job(job: Job, database: Database, stop: asyncio.Event) -> None:
             await rest(stop, job.every.total_seconds())
         elif job.share < 1.0:
             await rest(stop, (loop.time() - started) * (1 / job.share - 1))
+
+
+async def each_alone(
+    job: str,
+    account_ids: Iterable[str],
+    work: Callable[[str], Awaitable[None]],
+    put_off: Callable[[str], Awaitable[None]],
+) -> None:
+    """Work on accounts one by one: one that fails is put off, and keeps no other from its turn.
+
+    Raises what says that the database is not there.
+    """
+    for account_id in account_ids:
+        try:
+            await work(account_id)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.exception("account_failed", job=job, account_id=account_id)
+            await put_off(account_id)
 
 
 async def rest(stop: asyncio.Event, seconds: float) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 from shared.db.transaction import Database, Transaction
 
+_MOST_DOUBLINGS = 12
+"""Past an hour anyway; a power of fifty is no time at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timer:
@@ -68,10 +71,6 @@ async def fire_next(database: Database, handlers: Mapping[str, Handler]) -> bool
             await _postpone(database, timer)
         raise
     return True
-
-
-_MOST_DOUBLINGS = 12
-"""Past an hour anyway; a power of fifty is no time at all."""
 
 
 async def _claim(tx: Transaction, kinds: list[str]) -> Timer | None:

@@ -17,6 +17,7 @@ it holds. Seen with version 0.1.2 and aiokafka 0.14:
   `list_consumer_group_offsets` do not.
 - Several producers at once: a reader may see a batch up to some milliseconds before the one in
   front of it, in one answer even (`shared.bus.gaps`).
+- What an aborted transaction wrote is shown, also to who reads what is committed.
 - SIGINT ends it within milliseconds; SIGTERM waits for connected clients.
 """
 

@@ -16,6 +16,7 @@ from services.health.domain.signal.mapping import (
     WebhookUnreadable,
     read_webhook,
 )
+from services.health.domain.signal.reading_mapping import URL_PART
 from services.health.domain.signal.signature import BadSignature, SchemeKind, verify
 from services.health.settings import Settings
 from services.health.storage import external_ids
@@ -38,7 +39,7 @@ from shared.web.routing import ForeignRoute, api_router
 
 router = api_router("/api/v1", tags=["signal webhooks"])
 senders = api_router("/api/v1", tags=["signal webhooks"], route_class=ForeignRoute)
-_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+_NAME = f"^{URL_PART}$"
 _EXTERNAL = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"
 System = Annotated[str, Path(pattern=_NAME, description="Such as stripe.")]
 ExternalId = Annotated[str, Path(pattern=_EXTERNAL, description="Such as cus_9s6XKzkNRiz8i3.")]

@@ -1,17 +1,15 @@
 """Look again at accounts where time alone may have changed something."""
 
 from datetime import timedelta
+from functools import partial
 
 from services.health.storage import looks, risks
 from services.health.usecases.handling import wake_due
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import compare
 from services.health.usecases.watching_signals import watch_signals
-from shared.db.errors import is_unavailable
+from shared.db.jobs import each_alone
 from shared.db.transaction import Database
-from shared.observability.logging import get_logger
-
-log = get_logger(__name__)
 
 _AT_ONCE = 50
 _AFTER_FAILURE = timedelta(minutes=5)
@@ -24,16 +22,12 @@ async def look_at_due(database: Database) -> bool:
     """
     async with database.transaction() as tx:
         due = await looks.due(tx, _AT_ONCE)
-    for account_id in due:
-        try:
-            await look_at(database, account_id)
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            # One account that cannot be judged must not keep the others from it.
-            log.exception("look_failed", account_id=account_id)
-            async with database.transaction() as tx:
-                await looks.postpone(tx, account_id, tx.now + _AFTER_FAILURE)
+
+    async def put_off(account_id: str) -> None:
+        async with database.transaction() as tx:
+            await looks.postpone(tx, account_id, tx.now + _AFTER_FAILURE)
+
+    await each_alone("look_at_due", due, partial(look_at, database), put_off)
     return len(due) == _AT_ONCE
 
 

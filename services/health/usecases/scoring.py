@@ -26,13 +26,10 @@ from services.health.usecases.profiles import PROFILES
 from services.health.usecases.pulse import compare
 from services.health.usecases.watching_signals import Watch, watch_all
 from shared.contracts.health import ScoreChanged
-from shared.db.errors import is_unavailable
+from shared.db.jobs import each_alone
 from shared.db.transaction import Database, Row, Transaction
 from shared.kernel.days import day_ends, local_day, zone_of
 from shared.kernel.figures import counted
-from shared.observability.logging import get_logger
-
-log = get_logger(__name__)
 
 _DEAD_BAND = 2.0
 """Points a score must move before it is said again; a change of band is always said."""
@@ -92,16 +89,16 @@ async def rescore_singly(database: Database) -> bool:
     """
     async with database.transaction() as tx:
         due = await accounts.due_for_rescore(tx, _AT_ONCE)
-    for account_id in due:
-        try:
-            async with database.transaction() as tx:
-                await _rescore_claimed(tx, await accounts.claim_rescore(tx, 1, only=account_id))
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            log.exception("score_failed", account_id=account_id)
-            async with database.transaction() as tx:
-                await accounts.postpone_rescore(tx, account_id, tx.now + _AFTER_FAILURE)
+
+    async def score(account_id: str) -> None:
+        async with database.transaction() as tx:
+            await _rescore_claimed(tx, await accounts.claim_rescore(tx, 1, only=account_id))
+
+    async def put_off(account_id: str) -> None:
+        async with database.transaction() as tx:
+            await accounts.postpone_rescore(tx, account_id, tx.now + _AFTER_FAILURE)
+
+    await each_alone("refresh_scores", due, score, put_off)
     return bool(due)
 
 

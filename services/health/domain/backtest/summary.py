@@ -88,7 +88,7 @@ def _model(found: Backtest) -> Sequence[str]:
     if gain is None or gain.value is None or gain.low is None or gain.high is None:
         because = f": {found.no_model_because}" if found.no_model_because else ""
         return [f"Expert weights stay in force{because}."]
-    if gain.low > 0:
+    if _is_better(found):
         return [f"The fitted model ranks better than the expert weights (AUC {gain.value:+.3f})."]
     if gain.high < 0:
         return [f"The fitted model ranks worse than the expert weights (AUC {gain.value:+.3f})."]

@@ -55,7 +55,7 @@ def _type(name: str, section: Section) -> SignalType:
         name=check_name(section.path, name),
         title=section.text("title"),
         meaning=section.text("meaning"),
-        direction=_direction(section),
+        direction=Direction(section.choice("direction", Direction)),
         value=_value(section.section("value")) if section.has("value") else None,
         sources=section.texts("sources"),
         half_life_days=section.number("half_life_days", 0.01, 3650),
@@ -81,14 +81,6 @@ def _rule(reason: str, rule: Section, signal: str, of_type: Section) -> SignalRu
     return parse_rule(reason, Section.of(rule.path, given))
 
 
-def _direction(section: Section) -> Direction:
-    value = section.text("direction")
-    if value not in {one.value for one in Direction}:
-        listed = ", ".join(one.value for one in Direction)
-        raise ProfileInvalid(f"{section.at('direction')}: write one of {listed}, not {value!r}")
-    return Direction(value)
-
-
 def _value(section: Section) -> ValueRange:
     section.only("from", "to", "whole", "optional", "meaning", "choices")
     choices = section.section("choices")
@@ -102,8 +94,8 @@ def _value(section: Section) -> ValueRange:
         low=low,
         high=high,
         meaning=section.text("meaning"),
-        is_whole=_flag(section, "whole"),
-        is_required=not _flag(section, "optional"),
+        is_whole=section.flag("whole"),
+        is_required=not section.flag("optional"),
         choices=numbers or None,
     )
 
@@ -118,13 +110,6 @@ def _from_usage(section: Section) -> tuple[str, ...]:
                 f"billing.*, not in {name!r}"
             )
     return names
-
-
-def _flag(section: Section, key: str) -> bool:
-    value = section.values.get(key, False)
-    if not isinstance(value, bool):
-        raise ProfileInvalid(f"{section.at(key)}: write true or false, not {value!r}")
-    return value
 
 
 def _refuse_doubles(types: Iterable[SignalType]) -> None:

@@ -13,7 +13,8 @@ from services.health.domain.signal.mapping import (
 from services.health.domain.signal.signature import Scheme, SchemeKind
 from shared.kernel.errors import Invalid
 
-_URL_PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+URL_PART = r"[a-z0-9][a-z0-9_-]{0,63}"
+"""What the name of a mapping or of another system looks like."""
 
 
 class MappingInvalid(Invalid):
@@ -75,13 +76,10 @@ def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, 
 
 def _scheme(section: Section) -> Scheme:
     section.only("scheme", "header", "tolerance_seconds")
-    kind = section.text("scheme")
-    if kind not in {one.value for one in SchemeKind}:
-        listed = ", ".join(one.value for one in SchemeKind)
-        raise ProfileInvalid(f"{section.at('scheme')}: write one of {listed}, not {kind!r}")
-    is_token = kind == SchemeKind.TOKEN
+    kind = SchemeKind(section.choice("scheme", SchemeKind))
+    is_token = kind is SchemeKind.TOKEN
     return Scheme(
-        kind=SchemeKind(kind),
+        kind=kind,
         header=section.text("header", "Authorization") if is_token else "",
         tolerance=section.whole("tolerance_seconds", 1, 300),
     )
@@ -102,7 +100,7 @@ def _account(section: Section) -> AccountPath:
 
 
 def _check_url_part(at: str, name: str) -> None:
-    if not _URL_PART.fullmatch(name):
+    if not re.fullmatch(URL_PART, name):
         raise ProfileInvalid(
             f"{at}{name!r} is part of a URL: write lower-case letters, digits, _ and -"
         )

@@ -197,9 +197,11 @@ async def forget_intake(database: Database) -> bool:
 
 
 async def merge_usage_ids(database: Database) -> bool:
-    """Merge the ids of many batches into one run."""
+    """Merge the ids of many batches into one run; what was counted waits for no account."""
     async with database.transaction() as tx:
-        return await usage_ids.merge(tx)
+        merged = await usage_ids.merge(tx)
+        await intake.forget_counted(tx, merged)
+        return bool(merged)
 
 
 async def run_backtests(database: Database) -> bool:

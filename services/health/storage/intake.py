@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from services.health.domain.usage.arrivals import KEY_BYTES, keys_of
 from shared.auth.keys import masked
 from shared.db.transaction import Row, Transaction
 
@@ -105,13 +106,15 @@ async def add_unattributed(tx: Transaction, waiting: Sequence[Waiting]) -> None:
         return
     rows = sorted(waiting, key=_one_order)
     await tx.execute(
-        "INSERT INTO unattributed (source, event_id, user_id, event, received_at) "
+        "INSERT INTO unattributed (source, event_id, user_id, event, key, received_at) "
         "SELECT e.*, :now FROM unnest(CAST(:sources AS text[]), CAST(:event_ids AS text[]), "
-        "CAST(:user_ids AS text[]), CAST(:events AS jsonb[])) AS e ON CONFLICT DO NOTHING",
+        "CAST(:user_ids AS text[]), CAST(:events AS jsonb[]), CAST(:keys AS bytea[])) AS e "
+        "ON CONFLICT DO NOTHING",
         sources=[row.source for row in rows],
         event_ids=[row.event_id for row in rows],
         user_ids=[row.user_id for row in rows],
         events=[row.event for row in rows],
+        keys=[key for row in rows for key in keys_of(row.source, [row.event_id])],
         now=tx.now,
     )
 
@@ -160,6 +163,23 @@ async def remove_unattributed(tx: Transaction, ids: Sequence[int]) -> None:
     """Forget events that now have an account."""
     await tx.execute(
         "DELETE FROM unattributed WHERE id = ANY(CAST(:ids AS bigint[]))", ids=list(ids)
+    )
+
+
+async def forget_counted(tx: Transaction, keys: bytes) -> None:
+    """Forget events that wait for an account and were counted: they were sent again with one.
+
+    ``keys`` are those of counted events, one after the other. Attributed after these are
+    forgotten, such an event would count twice.
+    """
+    if not keys or not await tx.fetch_value("SELECT EXISTS (SELECT 1 FROM unattributed)"):
+        return
+    await tx.execute(
+        "DELETE FROM unattributed WHERE key = ANY(ARRAY(SELECT substr(CAST(:keys AS bytea), "
+        "n * :size + 1, :size) FROM generate_series(0, CAST(:last AS int)) AS n))",
+        keys=keys,
+        size=KEY_BYTES,
+        last=len(keys) // KEY_BYTES - 1,
     )
 
 

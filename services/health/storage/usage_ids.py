@@ -132,19 +132,20 @@ async def read_run(tx: Transaction, run: Run, memory: KnownIds) -> None:
 
 async def merge(
     tx: Transaction, *, from_ids: int = _MERGED_FROM_IDS, most: int = _MOST_MERGED
-) -> bool:
-    """Merge blocks of a day into a run, once they are many or the day is past; tell if it did.
+) -> bytes:
+    """Merge blocks of a day into a run, once they are many or the day is past.
 
-    One replica at a time. Who counts waits only for the end of it.
+    Return the keys that were merged, one after the other: each key is merged once. One replica at
+    a time. Who counts waits only for the end of it.
     """
     if not await tx.fetch_value("SELECT pg_try_advisory_xact_lock(hashtext('usage_id_blocks'))"):
-        return False
+        return b""
     today = await tx.fetch_value("SELECT day FROM usage_today")
     day = await tx.fetch_value(
         _TO_MERGE, today=today, from_ids=from_ids, from_blocks=_MERGED_FROM_BLOCKS
     )
     if day is None:
-        return False
+        return b""
     blocks = await tx.fetch_all(_BLOCKS_TO_MERGE, day=day, most=most)
     buckets = sort_into_buckets([block["keys"] for block in blocks])
     run = await _add_run(tx, day, (blocks[0]["seq"], blocks[-1]["seq"]), buckets)
@@ -154,7 +155,7 @@ async def merge(
         last=blocks[-1]["seq"],
     )
     await tx.execute("UPDATE usage_id_log SET run = :run", run=run)
-    return True
+    return b"".join([block["keys"] for block in blocks])
 
 
 async def count(tx: Transaction, day: date) -> int:

@@ -12,7 +12,8 @@ from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.jobs import keep_usage_days, merge_usage_ids
 from services.health.listeners import UsageStream, usage
-from services.health.storage import usage_days, usage_ids
+from services.health.storage import intake, usage_days, usage_ids
+from services.health.storage.intake import Waiting
 from services.health.storage.usage_ids import Claim, CountedMeanwhileError
 from services.health.usecases.files import load_profile
 from shared.db import inbox
@@ -50,7 +51,7 @@ async def take(database: Database, keys: Sequence[bytes], memory: KnownIds) -> s
 
 async def merge(database: Database, *, most: int = 1_000_000) -> bool:
     async with database.transaction() as tx:
-        return await usage_ids.merge(tx, from_ids=1, most=most)
+        return bool(await usage_ids.merge(tx, from_ids=1, most=most))
 
 
 async def read_all(database: Database, memory: KnownIds) -> None:
@@ -209,6 +210,20 @@ async def test_days_past_are_merged_known_for_their_window_and_then_forgotten(
     assert await take(health, KEYS[:100], memory) == set()
     assert await value(health, "SELECT count(*) FROM usage_id_runs") == 0
     assert (await kept(health), memory.bytes_used) == ((100, 100), 0)
+
+
+async def test_what_was_sent_again_with_its_account_waits_for_none_any_more(
+    health: Database, clock: FixedClock
+) -> None:
+    """Attributed once its id is forgotten, it would count a second time."""
+    waiting = [Waiting(source, one, None, {}) for source, one in (("/shop", "1"), ("/other", "1"))]
+    async with health.transaction() as tx:
+        await intake.add_unattributed(tx, waiting)
+    await take(health, KEYS[:3], KnownIds())
+    clock.advance(ONE_DAY)
+    await keep_usage_days(health)
+    assert await merge_usage_ids(health)
+    assert await value(health, "SELECT string_agg(source, ',') FROM unattributed") == "/other"
 
 
 async def test_replicas_that_count_the_same_at_once_while_blocks_are_merged_count_it_once(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from services.health.domain.backtest.tables import Table, csv_table, mapping_table
-from tenure.replaying.files import UnreadableFile, read_rows
+from tenure.replaying.files import UNREADABLE_LINE, UnreadableFile, read_rows
 
 _BATCH = 50_000
 
@@ -20,7 +20,7 @@ def open_table(path: Path) -> Table:
     if kind == ".parquet":
         return _parquet(path)
     rows = list(read_rows(path).read())
-    broken = next((n for n, row in enumerate(rows, start=1) if "_unreadable" in row), None)
+    broken = next((n for n, row in enumerate(rows, start=1) if UNREADABLE_LINE in row), None)
     if broken is not None:
         raise UnreadableFile(f"{path.name}: row {broken}: write one JSON object a line")
     return mapping_table(path.name, rows)

@@ -438,6 +438,20 @@ def test_a_file_replayed_twice_counts_once_and_opens_no_alerts(
     assert risks.json()["data"] == []
 
 
+def test_the_same_rows_in_two_files_count_twice_and_a_row_may_stand_for_many(
+    tenure: Run, product: Product, tmp_path: Path
+) -> None:
+    account = an_account("months")
+    rows = history(account, rows=3)
+    rows[1]["count"] = 12_000
+    for name in ("january.csv", "february.csv"):
+        write_csv(tmp_path / name, rows)
+        where = ("--broker", product.stack.bootstrap, "--json")
+        said = tenure("replay", str(tmp_path / name), *where)
+        assert (said.document["rows"], said.document["sent"]) == (3, 12_004)
+    wait_until_counted(product, account, 24_008)
+
+
 def test_rows_that_cannot_be_read_are_written_beside_the_file_and_it_exits_with_1(
     tenure: Run, product: Product, tmp_path: Path
 ) -> None:

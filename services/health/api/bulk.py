@@ -16,9 +16,8 @@ from services.health.api.body import read_body, stream_body
 from services.health.api.ingest import serve
 from services.health.api.reception import InvalidEvents, is_strict, reception_of, writer
 from services.health.api.sorting import error_of, keep, sort
-from services.health.domain.usage.event import LARGEST_EVENT, Call, Reception
-from services.health.domain.usage.segment import read_message
-from services.health.usecases.cloudevents import read_cloudevent
+from services.health.domain.usage.event import LARGEST_EVENT, Reception
+from services.health.usecases.lines import read_line
 from shared.kernel.errors import Refusal
 from shared.web.routing import api_router
 from shared.web.shortcut import DirectRoute
@@ -120,7 +119,7 @@ async def _keep(
     *,
     strictly: bool = False,
 ) -> None:
-    received, refused = sort(chunk.lines, reception, _read_line, may_be_plain=True)
+    received, refused = sort(chunk.lines, reception, read_line, may_be_plain=True)
     errors = [
         {"line": chunk.numbers[index], **error_of(index, raw, error)}
         for index, raw, error in refused
@@ -134,11 +133,6 @@ async def _keep(
     progress.rejected += len(refused)
     progress.ignored += received.ignored
     progress.errors += errors[: _MOST_ERRORS - len(progress.errors)]
-
-
-def _read_line(message: object, reception: Reception) -> Call:
-    is_cloudevent = isinstance(message, dict) and "specversion" in message
-    return (read_cloudevent if is_cloudevent else read_message)(message, reception)
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

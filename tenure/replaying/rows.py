@@ -11,7 +11,7 @@ import msgspec
 from services.health.domain.usage.event import InvalidEvent, Reception, UsageEvent
 from services.health.usecases.intake import values_of
 from services.health.usecases.lines import read_line
-from services.health.usecases.reading import read_event
+from services.health.usecases.reading import check_travelling, read_event
 from shared.bus.packing import Value
 from tenure.replaying.files import UNREADABLE_LINE, Columns, Row
 
@@ -48,8 +48,10 @@ class Reader:
         # What is an event as it stands is read as `/v1/bulk` reads it.
         is_event = "specversion" in row or "type" in row
         message = row if is_event else self._cloudevent(row, number)
+        raw = _encode(message)
         try:
-            call = read_event(_encode(message), self.reception, read_line)
+            call = read_event(raw, self.reception, read_line)
+            check_travelling(call, raw)
         except InvalidEvent as error:
             raise RowError(error.detail) from None
         if not isinstance(call, UsageEvent):

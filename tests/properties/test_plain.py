@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.health.api.plain import take_plain
 from services.health.api.sorting import sort
-from services.health.domain.usage.event import InvalidEvent, Reception, UsageEvent
+from services.health.domain.usage.event import LARGEST_EVENT, InvalidEvent, Reception, UsageEvent
 from services.health.domain.usage.segment import read_message
 from services.health.usecases.intake import values_of
 
@@ -116,6 +117,34 @@ def test_each_event_is_sorted_on_its_own_and_none_is_lost() -> None:
         (1, "missing_event"),
         (4, "event_too_large"),
     ]
+
+
+LONG_WRITTEN_OUT = b'{"a":[%s1]}' % (b"1e15," * 3000)
+
+
+def padded(size: int, **changes: Any) -> msgspec.Raw:
+    room = size - len(raw(track(**changes, properties={"pad": ""})))
+    return raw(track(**changes, properties={"pad": "x" * room}))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        padded(LARGEST_EVENT),
+        padded(LARGEST_EVENT, type="page", name="Home"),
+        msgspec.Raw(
+            bytes(raw(track(properties=7))).replace(b"7", b'{"a":[%s1]}' % (b"1e15," * 3000))
+        ),
+    ],
+)
+def test_what_would_be_too_large_as_it_travels_is_refused_at_the_door(message: msgspec.Raw) -> None:
+    """Where it is counted it would be refused, after it was taken in."""
+    assert len(message) <= LARGEST_EVENT
+    received, refused = sort(
+        [message], Reception("shop" * 60, NOW, SENT), read_message, may_be_plain=True
+    )
+    assert [error.reason for _, _, error in refused] == ["event_too_large"]
+    assert (received.plain, received.calls, len(received.rejections)) == ([], [], 1)
 
 
 def test_an_odd_text_sends_its_whole_batch_down_the_ordinary_road() -> None:

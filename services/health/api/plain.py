@@ -97,8 +97,9 @@ def take_plain(
     # One call for all of them costs half of one call each, and JSON holds no line ends.
     encoded = _encode_lines(events)
     lines = encoded.splitlines()
-    is_odd = _ESCAPE in encoded or len(max(lines, key=len, default=b"")) > _SURELY_FLAT_BYTES
-    if is_odd and any(map(may_be_unstorable, lines)):
+    longest = len(max(lines, key=len, default=b""))
+    is_odd = _ESCAPE in encoded or longest > _SURELY_FLAT_BYTES
+    if longest > LARGEST_EVENT or (is_odd and any(map(may_be_unstorable, lines))):
         return [], range(len(raws))
     return list(zip([event.subject for event in events], lines, strict=True)), others
 

@@ -16,6 +16,7 @@ from services.health.usecases.reading import (
     UNREADABLE,
     Read,
     as_sent,
+    check_travelling,
     loosely,
     read_event,
     rejection_of,
@@ -83,7 +84,9 @@ def sort(
     for place in places:
         raw = bytes(raws[place])
         try:
-            received.calls.append(read_event(raw, reception, read))
+            call = read_event(raw, reception, read)
+            check_travelling(call, raw)
+            received.calls.append(call)
         except InvalidEvent as error:
             refused.append((place, raw, error))
     received.rejections = [rejection_of(raw, error, reception) for _, raw, error in refused]

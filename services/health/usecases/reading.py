@@ -14,6 +14,7 @@ from services.health.domain.usage.event import (
     Call,
     InvalidEvent,
     Reception,
+    UsageEvent,
     check_storable,
 )
 from services.health.storage.intake import Rejection
@@ -27,6 +28,8 @@ Read = Callable[[object, Reception], Call]
 _Found = TypeVar("_Found", bound=Call)
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _NUL = b"\\u0000"
+_SURELY_SMALL = LARGEST_EVENT // 8
+"""What has no more bytes cannot grow beyond the limit: `1e15` becomes six times as long."""
 
 
 def read_event(
@@ -34,8 +37,7 @@ def read_event(
 ) -> _Found:
     """Read the JSON text of an event. Raises `InvalidEvent` with a code and what to do."""
     if len(raw) > LARGEST_EVENT:
-        message = f"The event has {len(raw)} bytes; 32 KiB are the most."
-        raise InvalidEvent("event_too_large", message)
+        raise _too_large(f"The event has {len(raw)} bytes")
     try:
         message = msgspec.json.decode(raw)
     except RecursionError:
@@ -46,6 +48,23 @@ def read_event(
     if may_be_unstorable(raw):
         check_storable(message)
     return read(message, reception)
+
+
+def check_travelling(call: Call, raw: bytes) -> None:
+    """Raise `InvalidEvent` if usage is too large in the form in which it travels.
+
+    That one has a source and a time, and `1e15` is written out: what the door takes in is looked
+    at again where it is counted, and must be small enough there.
+    """
+    if len(raw) <= _SURELY_SMALL or not isinstance(call, UsageEvent):
+        return
+    size = len(msgspec.json.encode(call.to_cloudevent()))
+    if size > LARGEST_EVENT:
+        raise _too_large(f"As it travels the event has {size} bytes")
+
+
+def _too_large(what: str) -> InvalidEvent:
+    return InvalidEvent("event_too_large", f"{what}; 32 KiB are the most.")
 
 
 def unreadable(raw: bytes, error: Exception) -> str:

@@ -85,6 +85,10 @@ messages = st.builds(
 @example(track(properties={"groupId": 7}, context=...))
 @example(track(properties={"account_id": "b"}, context={"groupId": None}))
 @example(track(timestamp="2026-02-01T00:00:00Z"))
+@example(track(timestamp="2026-03-01T23:59:59.9999996Z"))
+@example(track(timestamp="2026-03-02t11:54:00.1234564999z"))
+@example(track(timestamp="2026-03-02T11:54:60Z"))
+@example(track(timestamp="9999-12-31T23:59:59.9999999Z"))
 @example(track(messageId=" "))
 @example(track(timestamp=..., originalTimestamp="2026-03-02T11:00:00Z"))
 def test_both_roads_lead_to_the_same_event(message: dict[str, Any]) -> None:

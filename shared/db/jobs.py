@@ -20,7 +20,9 @@ _KEPT = {
     "inbox": ("received_at", timedelta(days=14)),
     "idempotency_keys": ("created_at", timedelta(days=1)),
     "timers": ("fired_at", timedelta(days=30)),
+    "dead_letters": ("created_at", timedelta(days=90)),
 }
+_FORGOTTEN_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,21 @@ def timer_job(handlers: Mapping[str, timers.Handler]) -> Job:
 
 
 async def forget_old_rows(database: Database) -> bool:
-    """Delete plumbing rows that are past their use; the outbox's are kept for a lost log."""
+    """Delete plumbing rows that are past their use; the outbox's are kept for a lost log.
+
+    Some at a time: what has gathered for days would not go within one statement's time.
+    """
+    forgotten = 0
     for table, (column, age) in _KEPT.items():
         async with database.transaction() as tx:
-            await tx.execute(f"DELETE FROM {table} WHERE {column} < :before", before=tx.now - age)
-    return False
+            found = await tx.execute(
+                f"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} "
+                f"WHERE {column} < :before LIMIT :most)",
+                before=tx.now - age,
+                most=_FORGOTTEN_AT_ONCE,
+            )
+        forgotten = max(forgotten, found)
+    return forgotten == _FORGOTTEN_AT_ONCE
 
 
 async def run_job(job: Job, database: Database, stop: asyncio.Event) -> None:

@@ -184,7 +184,10 @@ async def forget_counted(tx: Transaction, keys: bytes) -> None:
 
 
 async def forget_before(tx: Transaction, moment: datetime) -> bool:
-    """Forget events that came in before; tell whether there may be more: some at a time."""
+    """Forget events and signals of nobody that came in before; tell whether there may be more.
+
+    Some at a time.
+    """
     forgotten = [
         await tx.execute(
             f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE received_at < :moment "
@@ -192,7 +195,7 @@ async def forget_before(tx: Transaction, moment: datetime) -> bool:
             moment=moment,
             most=_FORGOTTEN_AT_ONCE,
         )
-        for table in ("rejections", "unattributed")
+        for table in ("rejections", "unattributed", "unmatched_signals")
     ]
     return max(forgotten) == _FORGOTTEN_AT_ONCE
 

@@ -76,6 +76,8 @@ class Relay:
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             if loop.time() >= next_check:
+                # Before the broker is asked for anything: while it is away, this is what tells.
+                OUTBOX_UNPUBLISHED.set(await outbox.count_unpublished(connection))
                 await self._check_cluster(connection)
                 await copy_dead_letters(self._database, self._producer)
                 await retry_dead_letters(self._database, self._producer)
@@ -88,7 +90,6 @@ class Relay:
     async def _publish_some(self, connection: Connection) -> int:
         self._kicked.clear()
         rows = await outbox.unpublished(connection, _BATCH)
-        OUTBOX_UNPUBLISHED.set(len(rows))
         sent, failed = await self._send(rows)
         await outbox.mark_published(connection, sent)
         reach("relay.marked")

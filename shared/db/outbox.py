@@ -74,6 +74,14 @@ async def unpublished(connection: Connection, limit: int) -> Sequence[RowMapping
     return rows.mappings().all()
 
 
+async def count_unpublished(connection: Connection) -> int:
+    """Return how many rows wait for the broker."""
+    rows = await connection.execute(
+        statement("SELECT count(*) FROM outbox WHERE publishedat IS NULL")
+    )
+    return int(rows.scalar_one())
+
+
 async def mark_published(connection: Connection, seqs: Sequence[int]) -> None:
     """Mark rows as acknowledged by the broker."""
     await connection.execute(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from shared.bus.producer import Message, Producer, Unavailable
 from shared.bus.relay import Relay
@@ -154,6 +155,21 @@ async def leaders(database: Database) -> int:
                 "AND classid = (hashtext('relay')::bigint & 4294967295)::oid"
             )
         )
+
+
+async def test_what_waits_while_the_broker_is_away_is_counted(onboarding: Database) -> None:
+    nowhere = "127.0.0.1:9"
+    relay = Relay(onboarding, Producer(nowhere), Cluster(nowhere))
+    account = an_account()
+
+    async def waiting(count: int) -> bool:
+        return REGISTRY.get_sample_value("tenure_outbox_unpublished") == count
+
+    async with running(relay.run):
+        await say(onboarding, account, "a", "b")
+        await eventually(lambda: waiting(2))
+        await say(onboarding, account, "c")
+        await eventually(lambda: waiting(3))
 
 
 async def test_what_is_kept_is_published_again_when_the_broker_is_another(

@@ -43,6 +43,7 @@ from shared.db.errors import is_unavailable
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction
 from shared.observability.logging import get_logger
+from shared.observability.metrics import JOB_FAILURES
 
 log = get_logger(__name__)
 
@@ -75,9 +76,21 @@ class Sealer:
             time = StreamTime(now, at, EVENT_GRACE, WALL_GRACE, filling)
             caused_at = mark.received_at if mark else now
             profile = book.for_segment(group.segment)
-            await seal_group(database, Sealing(group, profile, time, caused_at))
+            await _seal_alone(database, Sealing(group, profile, time, caused_at))
         self._seen = look
         return False
+
+
+async def _seal_alone(database: Database, work: Sealing) -> None:
+    """Seal a group; one that fails keeps no other from its turn, and is tried at the next look."""
+    try:
+        await seal_group(database, work)
+    except* Exception as errors:
+        if errors.subgroup(is_unavailable):
+            raise
+        JOB_FAILURES.labels("seal_days").inc()
+        group = work.group
+        log.exception("group_not_sealed", segment=group.segment, time_zone=group.time_zone)
 
 
 async def seal_group(database: Database, work: Sealing) -> None:

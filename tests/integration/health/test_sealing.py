@@ -1,7 +1,7 @@
 """Sealing in pieces: whatever comes between, a state is what a recompute from counts gives."""
 
 import dataclasses
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import pytest
 from services.health.domain.detector.gpr import SegmentDay, seal_day
 from services.health.domain.detector.state import DetectorState, SegmentState
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
+from services.health.jobs import Sealer
 from services.health.storage import accounts, detector, peers
 from services.health.usecases.planning import HISTORY_DAYS, plan_days
 from services.health.usecases.profiles import PROFILES
 from services.health.usecases.sealing import seal_piece
 from shared.db.transaction import Database, Transaction
+from shared.kernel.clock import FixedClock
 from tests.builders.health import default_profile
 from tests.builders.sealing import FIRST, GROUP, put_counts, seal_through, sealing
 from tests.conftest import OpenDatabase
@@ -180,3 +182,22 @@ async def test_a_newcomer_is_judged_from_its_own_first_day(health: Database) -> 
     kept = (await rows(health))["late"]
     assert kept.record(EVENTS).state.age[0] == 10
     assert kept.since == LAST - timedelta(days=9)
+
+
+async def test_a_group_that_cannot_be_sealed_keeps_no_other_from_its_turn(
+    health: Database, clock: FixedClock
+) -> None:
+    large = accounts.PeerGroup("enterprise", "UTC")
+    await fill(health, {"a": [4] * DAYS})
+    await fill(health, {"b": [4] * DAYS}, group=large)
+    clock.set(datetime.combine(LAST + timedelta(days=1), time(3), UTC))
+    await Sealer().run(health)
+    async with health.transaction() as tx:
+        await tx.execute("UPDATE detector_states SET records = 'x' WHERE account_id = 'b'")
+    clock.advance(timedelta(days=1))
+    await Sealer().run(health)
+    async with health.transaction() as tx:
+        await tx.execute("DELETE FROM detector_states WHERE account_id = 'b'")
+    assert {name: kept.day for name, kept in (await rows(health)).items()} == {
+        "a": LAST + timedelta(days=1)
+    }

@@ -1,6 +1,7 @@
 """Rows as events: the rules, and the words of refusal, of the ingest door."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -8,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from services.health.domain.usage.event import InvalidEvent, Reception, UsageEvent
+from services.health.domain.usage.event import LONGEST_ID, InvalidEvent, Reception, UsageEvent
 from services.health.usecases.intake import values_of
 from services.health.usecases.lines import read_line
 from services.health.usecases.reading import check_travelling, read_event
@@ -21,7 +22,10 @@ COLUMNS = Columns(
 )
 _MOST_PER_ROW = 100_000
 _NOON = time(12)
-_LENGTH_OF_DATE = len("2026-01-31")
+_DATE = re.compile(r"\d{4}-?\d\d-?\d\d")
+_NUMBER = re.compile(r"[+-]?[\d.]+")
+_WHOLE = re.compile(r"(\d+)\.0")
+"""A whole number as a CSV has it out of a column with holes."""
 
 
 class RowError(ValueError):
@@ -40,13 +44,15 @@ class Reader:
         count = _count(row.get("count"))
         event = self._read(row, number)
         ids = [event.id] if count == 1 else (f"{event.id}/{n}" for n in range(count))
+        if len(event.id) + len(f"/{count}") > LONGEST_ID:
+            raise RowError(f"id is longer than {LONGEST_ID} characters, with the place in its row")
         return (values_of([replace(event, id=each)])[0] for each in ids)
 
     def _read(self, row: Row, number: int) -> UsageEvent:
         if UNREADABLE_LINE in row:
             raise RowError("the line is no JSON object, or has more cells than the header")
         # What is an event as it stands is read as `/v1/bulk` reads it.
-        is_event = "specversion" in row or "type" in row
+        is_event = "specversion" in row or ("type" in row and "account_id" not in row)
         message = row if is_event else self._cloudevent(row, number)
         raw = _encode(message)
         try:
@@ -116,7 +122,8 @@ def _text(name: str, value: object) -> str | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise RowError(f"{name} {value!r} is neither a text nor a whole number")
-    return str(value)
+    whole = _WHOLE.fullmatch(value) if isinstance(value, str) else None
+    return whole[1] if whole else str(value)
 
 
 def _is_none(value: object) -> bool:
@@ -151,10 +158,12 @@ def _read_time(value: object) -> datetime:
         return datetime.combine(value, _NOON)
     text = value.strip() if isinstance(value, str) else ""
     try:
-        if len(text) == _LENGTH_OF_DATE:
+        if _DATE.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), _NOON)
+        # Nobody knows the unit of a number, which may read like a date.
+        text = "" if _NUMBER.fullmatch(text) else text.upper()
         # As BigQuery writes it: 2026-01-31 12:00:00 UTC
-        return datetime.fromisoformat(text.upper().removesuffix("UTC").strip())
+        return datetime.fromisoformat(text.removesuffix("UTC").strip())
     except ValueError:
         raise RowError(f"timestamp {value!r} is not like 2026-01-31T12:00:00Z") from None
 

@@ -53,6 +53,7 @@ def test_the_same_row_of_two_files_counts_twice_and_of_one_file_once() -> None:
     [
         ("2026-01-31", "2026-01-31T12:00:00Z"),
         (date(2026, 1, 31), "2026-01-31T12:00:00Z"),
+        ("20260131", "2026-01-31T12:00:00Z"),
         ("2026-01-31 10:00:00 UTC", "2026-01-31T10:00:00Z"),
         ("2026-01-31t10:00:00z", "2026-01-31T10:00:00Z"),
         ("2026-01-31 10:00", "2026-01-31T10:00:00Z"),
@@ -65,7 +66,7 @@ def test_times_are_read_alike_whatever_file_they_come_from(timestamp: object, me
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"), [(42, "42"), (42.0, "42"), (math.nan, None), ("", None)]
+    ("given", "meant"), [(42, "42"), (42.0, "42"), ("42.0", "42"), (math.nan, None), ("", None)]
 )
 def test_a_column_of_numbers_with_holes_holds_whole_numbers(given: object, meant: object) -> None:
     (event,) = events(row(user_id=given, account_id=7, count=1.0))
@@ -104,6 +105,8 @@ def test_lines_that_are_events_are_read_as_the_door_reads_them() -> None:
         ({"user_id": True}, "user_id True is neither a text nor a whole number"),
         ({"timestamp": "yesterday"}, "'yesterday' is not like 2026-01-31T12:00:00Z"),
         ({"timestamp": 1767261600}, "1767261600 is not like 2026-01-31T12:00:00Z"),
+        ({"timestamp": "1767261600"}, "'1767261600' is not like 2026-01-31T12:00:00Z"),
+        ({"id": "x" * 252, "count": 1000}, "id is longer than 256 characters"),
         ({"timestamp": "2026-03-02T13:00:00Z"}, "is in the future"),
         ({"timestamp": "1999-01-01"}, "over ten years ago"),
         ({"count": "many"}, "'many' is not a whole number"),
@@ -112,8 +115,6 @@ def test_lines_that_are_events_are_read_as_the_door_reads_them() -> None:
         ({"properties": "[1]"}, "properties is not a JSON object"),
         ({"properties": {"pad": "x" * 40_000}}, "32 KiB are the most"),
         ({"_unreadable": "{"}, "is no JSON object"),
-        ({"type": "identify", "userId": "u", "messageId": "1"}, "nothing about use"),
-        ({"type": "track", "messageId": "1", "account_id": ""}, "names no account"),
     ],
 )
 def test_a_row_that_cannot_be_counted_is_refused_with_what_to_do(
@@ -121,3 +122,22 @@ def test_a_row_that_cannot_be_counted_is_refused_with_what_to_do(
 ) -> None:
     with pytest.raises(RowError, match=re.escape(words)):
         events(row(**changes))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"type": "identify", "userId": "u", "messageId": "1"}, "nothing about use"),
+        ({"type": "track", "messageId": "1", "event": "seen"}, "names no account"),
+        ({"type": 7}, "type"),
+    ],
+)
+def test_a_line_that_is_no_use_of_a_named_account_belongs_to_the_door(
+    line: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RowError, match=words):
+        events(line)
+
+
+def test_a_row_with_a_column_called_type_is_a_row() -> None:
+    assert events(row(type="web"))[0]["type"] == "seen"

@@ -84,5 +84,12 @@ def test_every_mistake_of_a_mapping_has_its_line(tmp_path: Path) -> None:
     ]
 
 
+def test_two_files_of_one_mapping_are_both_named(tmp_path: Path) -> None:
+    for name in ("desk.yml", "desk.yaml"):
+        (tmp_path / name).write_text(example("source: desk"))
+    with pytest.raises(MappingInvalid, match=r"desk\.yaml and desk\.yml are one mapping"):
+        load_mappings(tmp_path)
+
+
 def test_every_yaml_example_is_yaml() -> None:
     assert all(yaml.safe_load(block) for block in blocks())

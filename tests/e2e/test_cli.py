@@ -125,9 +125,11 @@ def test_the_commands_are_those_the_readme_promises() -> None:
         "profiles validate",
         "replay",
         "serve",
+        "signals validate",
         "topics apply",
         "up",
         "usage verify",
+        "webhooks validate",
     ]
 
 
@@ -612,3 +614,37 @@ def test_serve_as_a_process_refuses_the_secrets_of_development_in_production(ten
     assert (said.code, said.out) == (2, "")
     assert "TENURE_WEBHOOK_SECRET_KEY" in said.err
     assert "long-and-random-71c" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "place"),
+    [
+        ("signals", "types:\n  a: {title: A, colour: red}\n", ("/types/a/colour", 2)),
+        ("signals", "types: [\n", ("", 2)),
+        ("webhooks", "colour: red\n", ("/colour", 1)),
+    ],
+)
+def test_a_mistake_in_a_file_of_ones_own_is_told_with_its_place(
+    tenure_here: Run, tmp_path: Path, group: str, text: str, place: tuple[str, int]
+) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(text)
+    said = tenure_here(group, "validate", str(path), "--json")
+    errors = json.loads(said.out)["errors"]
+    assert said.code == 1
+    told = [(each["location"], each["pointer"], each.get("line")) for each in errors]
+    assert ("own.yml", *place) in told
+
+
+@pytest.mark.parametrize("group", ["signals", "webhooks"])
+def test_a_file_of_ones_own_that_is_not_there_is_said(tenure_here: Run, group: str) -> None:
+    said = tenure_here(group, "validate", "nowhere.yml")
+    assert said.code == 1
+    assert "nowhere.yml: cannot be read" in said.err
+
+
+def test_the_shipped_catalogue_and_mappings_are_valid(tenure_here: Run) -> None:
+    health = ROOT / "services" / "health"
+    assert tenure_here("signals", "validate", str(health / "catalogue")).code == 0
+    said = tenure_here("webhooks", "validate", str(health / "mappings"), "--json")
+    assert json.loads(said.out)["mappings"] == ["stripe"]

@@ -30,7 +30,7 @@ def parse_mapping(name: str, file: SourceFile, catalogue: Catalogue) -> SenderMa
         _check_url_part("", name)
         return _mapping(name, Section.of("", file.values), catalogue)
     except ProfileInvalid as error:
-        raise MappingInvalid(file.lines(error)) from None
+        raise file.refusal(MappingInvalid, error) from None
 
 
 def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:

@@ -10,7 +10,7 @@ from services.health.domain.signal.mapping import (
     Meaning,
     SenderMapping,
 )
-from services.health.domain.signal.signature import Scheme, SchemeKind
+from services.health.domain.signal.signature import Algorithm, Encoding, Scheme, SchemeKind
 from shared.kernel.errors import Invalid
 
 URL_PART = r"[a-z0-9][a-z0-9_-]{0,63}"
@@ -75,13 +75,25 @@ def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, 
 
 
 def _scheme(section: Section) -> Scheme:
-    section.only("scheme", "header", "tolerance_seconds")
     kind = SchemeKind(section.choice("scheme", SchemeKind))
+    if kind is SchemeKind.HMAC:
+        return _hmac(section.only("scheme", "header", "prefix", "algorithm", "encoding"))
+    section.only("scheme", "header", "tolerance_seconds")
     is_token = kind is SchemeKind.TOKEN
     return Scheme(
         kind=kind,
         header=section.text("header", "Authorization") if is_token else "",
         tolerance=section.whole("tolerance_seconds", 1, 300),
+    )
+
+
+def _hmac(section: Section) -> Scheme:
+    return Scheme(
+        kind=SchemeKind.HMAC,
+        header=section.text("header"),
+        prefix=section.text("prefix") if section.has("prefix") else "",
+        algorithm=Algorithm(section.choice("algorithm", Algorithm, Algorithm.SHA256)),
+        encoding=Encoding(section.choice("encoding", Encoding, Encoding.HEX)),
     )
 
 

@@ -39,7 +39,7 @@ def test_the_example_of_a_mapping_is_one(tmp_path: Path) -> None:
     found = load_mappings(tmp_path)
     assert sorted(found) == ["desk", "stripe"]
     assert found["desk"].scheme.kind is SchemeKind.TOKEN
-    assert sorted(found["desk"].events) == ["ticket.escalated", "ticket.rated"]
+    assert sorted(found["desk"].events) == ["ticket.escalated", "ticket.opened", "ticket.rated"]
 
 
 def test_every_shipped_type_is_on_the_page() -> None:

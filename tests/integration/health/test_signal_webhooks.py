@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.health.usecases.files import load_mappings
+from services.health.usecases.files import load_catalogue, load_mappings
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import NOON, OpenClient, OpenDatabase
@@ -24,6 +24,7 @@ DESK = """
 event: {id: id, type: kind}
 accounts: {path: ticket.org, system: desk}
 events:
+  opened: {signal: ticket_opened, value: ticket.priority, values: {P1: urgent}}
   rated: {signal: csat_answered, value: ticket.score, once_per: ticket.id}
 """
 SIGNATURES = {
@@ -309,6 +310,22 @@ async def test_a_sender_signs_its_bodies_as_github_does(
         headers = {"X-Hub-Signature-256": signature, "Content-Type": "application/json"}
         answer = await hub.post("/api/v1/signal-webhooks/hub", content=body, headers=headers)
         assert answer.status_code == status
+
+
+async def test_words_of_the_sender_are_translated_and_an_unknown_one_waits(
+    open_client: OpenClient, csm: httpx.AsyncClient, own_mappings: None
+) -> None:
+    desk = await open_client("health", health_webhook_secrets={"desk": "a-long-token"})
+    await csm.put("/api/v1/external-ids/desk/555", json={"account_id": "acme"})
+    for number, priority in enumerate(("P1", "P9")):
+        body = {"id": f"{number}", "kind": "opened", "ticket": {"org": 555, "priority": priority}}
+        headers = {"Authorization": "a-long-token"}
+        await desk.post("/api/v1/signal-webhooks/desk", json=body, headers=headers)
+    (signal,) = await kept(csm)
+    urgent = load_catalogue().types["ticket_opened"].read("urgent")
+    assert (signal["type"], signal["value"]) == ("ticket_opened", urgent)
+    (waits,) = (await csm.get("/api/v1/unmatched-signals")).json()["data"]
+    assert (waits["value"], waits["code"]) == ("P9", "signal_value_invalid")
 
 
 async def test_a_sender_names_itself_by_http_basic(

@@ -63,6 +63,19 @@ def test_an_event_is_read_by_its_paths() -> None:
     assert (signal.type, signal.value, signal.key) == ("csat_answered", 4, "csat_answered:17")
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"), [("P1", "urgent"), (2, "high"), ("normal", "normal"), ("P9", "P9")]
+)
+def test_words_of_the_sender_are_translated_and_others_taken_as_they_are(
+    sent: object, read: str
+) -> None:
+    words = {"P1": "urgent", "2": "high"}
+    opened = {"signal": "ticket_opened", "value": "ticket.score", "values": words}
+    body = {**BODY, "ticket": {"score": sent}}
+    (signal,) = read_webhook(mapping(events={"ticket.rated": opened}), body, NOW).signals
+    assert signal.value == read
+
+
 def test_a_clock_that_runs_ahead_means_now() -> None:
     body = {**BODY, "meta": {"id": 17, "at": "2026-03-02T12:00:30Z"}}
     assert read_webhook(mapping(), body, NOW).at == NOW
@@ -161,6 +174,18 @@ def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
         ),
         ({"events": {"x": {"signal": "csat_answered"}}}, "events.x: csat_answered has a value"),
         ({"events": {"x": {"signal": "merger", "value": "a"}}}, "events.x.value: merger carries"),
+        (
+            {"events": {"x": {"signal": "merger", "values": {"a": 1}}}},
+            "events.x.values: write value: and its path",
+        ),
+        (
+            {"events": {"x": {"signal": "ticket_opened", "value": "p", "values": {"P1": "worst"}}}},
+            "events.x.values.P1: value: send one of low, normal, high, urgent",
+        ),
+        (
+            {"events": {"x": {"signal": "ticket_opened", "value": "p", "values": {"P1": True}}}},
+            "events.x.values.P1: write a number or a text",
+        ),
         ({"events": {}}, "events: write which signals"),
         ({"event": {"id": "$.id", "type": "kind"}}, "event.id: write a path such as"),
         ({"event": {"id": "a[0]", "type": "kind"}}, "event.id: write a path such as"),

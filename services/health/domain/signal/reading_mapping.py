@@ -1,9 +1,10 @@
 """From the mapping of a mapping file to a `SenderMapping`, or to what to change in the file."""
 
 import re
+from collections.abc import Mapping
 
 from services.health.domain.profile.reading import Mistakes, ProfileInvalid, Section, SourceFile
-from services.health.domain.signal.catalogue import Catalogue
+from services.health.domain.signal.catalogue import Catalogue, SignalType, SignalValueInvalid
 from services.health.domain.signal.mapping import (
     AccountPath,
     Condition,
@@ -128,7 +129,7 @@ def _path(section: Section, key: str) -> str:
 
 
 def _meaning(section: Section, catalogue: Catalogue) -> Meaning:
-    section.only("signal", "when", "value", "once_per")
+    section.only("signal", "when", "value", "values", "once_per")
     signal = section.text("signal")
     found = catalogue.find(signal)
     if found is None:
@@ -144,8 +145,31 @@ def _meaning(section: Section, catalogue: Catalogue) -> Meaning:
         signal=signal,
         when=tuple(_condition(path, when) for path in when.values),
         value_at=_path(section, "value") if section.has("value") else None,
+        values=_values(section, found),
         once_per=_path(section, "once_per") if section.has("once_per") else None,
     )
+
+
+def _values(section: Section, of_type: SignalType) -> Mapping[str, float | str]:
+    """Read the sender's words for values; each means a value that the type takes."""
+    if section.has("values") and not section.has("value"):
+        raise ProfileInvalid(f"{section.at('values')}: write value: and its path as well")
+    table = section.section("values")
+    mistakes = Mistakes()
+    for word in table.values:
+        mistakes.read(_check_value, table, word, of_type)
+    mistakes.check()
+    return table.values
+
+
+def _check_value(table: Section, word: str, of_type: SignalType) -> None:
+    value = table.values[word]
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ProfileInvalid(f"{table.at(word)}: write a number or a text, not {value!r}")
+    try:
+        of_type.read(value)
+    except SignalValueInvalid as error:
+        raise ProfileInvalid(f"{table.at(word)}: {error.detail}") from None
 
 
 def _condition(path: str, when: Section) -> Condition:

@@ -648,3 +648,21 @@ def test_the_shipped_catalogue_and_mappings_are_valid(tenure_here: Run) -> None:
     assert tenure_here("signals", "validate", str(health / "catalogue")).code == 0
     said = tenure_here("webhooks", "validate", str(health / "mappings"), "--json")
     assert json.loads(said.out)["mappings"] == ["stripe"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("renewals.tsv", "the column account_id is missing"),
+        ("renewals.xlsx", "a workbook is not read; save its sheet as CSV (UTF-8)"),
+    ],
+)
+def test_a_table_of_tabs_is_read_and_a_workbook_refused_with_a_hint(
+    tenure_here: Run, tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / name).write_text("account\trenewal_date\tlost\n")
+    (tmp_path / "usage.csv").write_text("account_id,event,day\n")
+    outcomes, usage = str(tmp_path / name), str(tmp_path / "usage.csv")
+    said = tenure_here("health", "backtest", "default", "--outcomes", outcomes, "--usage", usage)
+    assert said.code == 2
+    assert words in said.err

@@ -666,3 +666,20 @@ def test_a_table_of_tabs_is_read_and_a_workbook_refused_with_a_hint(
     said = tenure_here("health", "backtest", "default", "--outcomes", outcomes, "--usage", usage)
     assert said.code == 2
     assert words in said.err
+
+
+@pytest.mark.parametrize(
+    "words", ["profiles validate - --offline", "signals validate -", "webhooks validate -"]
+)
+def test_a_file_may_come_from_standard_input(words: str) -> None:
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "tenure", *words.split()],
+        input="colour: red\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=ROOT,
+    )
+    assert done.returncode == 1
+    assert "line 1, column 1: colour: unknown" in done.stderr

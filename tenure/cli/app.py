@@ -63,6 +63,8 @@ class _Commands(LazyGroup):
         "dlq": Lazy("tenure.cli.dlq", "Dead letters: what could not be processed."),
         "health": Lazy("tenure.cli.health", "Health of accounts."),
         "profiles": Lazy("tenure.cli.profiles", "Health profiles: the rules that judge accounts."),
+        "signals": Lazy("tenure.cli.signals", "Types of signals of the company's own."),
+        "webhooks": Lazy("tenure.cli.webhooks", "Mappings of webhooks to signals."),
         "usage": Lazy("tenure.cli.usage", "Usage that was counted."),
     }
 

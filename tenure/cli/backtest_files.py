@@ -1,4 +1,4 @@
-"""Files of a back-test as tables: CSV, NDJSON and Parquet, by their ending."""
+"""Files of a back-test as tables: CSV and TSV, NDJSON and Parquet, by their ending."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +8,8 @@ from services.health.domain.backtest.tables import Table, csv_table, mapping_tab
 from tenure.replaying.files import UNREADABLE_LINE, UnreadableFile, read_rows
 
 _BATCH = 50_000
+_TEXT = {".csv", ".tsv"}
+_WORKBOOKS = {".xlsx", ".xls", ".ods"}
 
 
 def open_table(path: Path) -> Table:
@@ -15,10 +17,12 @@ def open_table(path: Path) -> Table:
     if not path.is_file():
         raise UnreadableFile(f"there is no file {path}")
     kind = path.suffix.lower()
-    if kind == ".csv":
+    if kind in _TEXT:
         return csv_table(path.name, _lines(path))
     if kind == ".parquet":
         return _parquet(path)
+    if kind in _WORKBOOKS:
+        raise UnreadableFile(f"{path.name}: a workbook is not read; save its sheet as CSV (UTF-8)")
     rows = list(read_rows(path).read())
     broken = next((n for n, row in enumerate(rows, start=1) if UNREADABLE_LINE in row), None)
     if broken is not None:

@@ -22,12 +22,15 @@ from shared.db.transaction import Row, Transaction
 from tenure.cli.databases import run_in
 from tenure.cli.output import DatabaseUrl, Json, err, fail, out, print_json, print_table
 from tenure.cli.running import admin_url
+from tenure.cli.written import path_of
 
 app = typer.Typer(no_args_is_help=True, help="Health profiles: the rules that judge accounts.")
 
 Name = Annotated[str, typer.Argument(help="Name of the profile, such as default.")]
 Version = Annotated[int, typer.Argument(min=1, max=1_000_000_000, help="Number of the version.")]
-File = Annotated[Path, typer.Argument(help="A profile as YAML or JSON; docs/profiles.md.")]
+File = Annotated[
+    Path, typer.Argument(help="A profile as YAML or JSON, - for standard input; docs/profiles.md.")
+]
 Offline = Annotated[
     bool,
     typer.Option(
@@ -158,7 +161,7 @@ async def _usual(tx: Transaction, name: str) -> int:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return path_of(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         fail(f"{file} is not UTF-8 text; save it as UTF-8")
     except OSError as error:

@@ -39,7 +39,7 @@ def test_the_example_of_a_mapping_is_one(tmp_path: Path) -> None:
     found = load_mappings(tmp_path)
     assert sorted(found) == ["desk", "stripe"]
     assert found["desk"].scheme.kind is SchemeKind.TOKEN
-    assert sorted(found["desk"].events) == ["ticket.escalated", "ticket.rated"]
+    assert sorted(found["desk"].events) == ["ticket.escalated", "ticket.opened", "ticket.rated"]
 
 
 def test_every_shipped_type_is_on_the_page() -> None:
@@ -82,6 +82,13 @@ def test_every_mistake_of_a_mapping_has_its_line(tmp_path: Path) -> None:
         [f"line {at + 3}, column 7", "events.x.signal"],
         [f"line {at + 4}, column 53", "events.y.when.a.b.over"],
     ]
+
+
+def test_two_files_of_one_mapping_are_both_named(tmp_path: Path) -> None:
+    for name in ("desk.yml", "desk.yaml"):
+        (tmp_path / name).write_text(example("source: desk"))
+    with pytest.raises(MappingInvalid, match=r"desk\.yaml and desk\.yml are one mapping"):
+        load_mappings(tmp_path)
 
 
 def test_every_yaml_example_is_yaml() -> None:

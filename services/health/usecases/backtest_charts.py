@@ -51,7 +51,11 @@ def bars(points: Sequence[Point], words: str, axis: str, told: Callable[[float],
 
 
 def line(
-    points: Sequence[Point], base: Sequence[float | None], words: str, told: Callable[[float], str]
+    points: Sequence[Point],
+    base: Sequence[float | None],
+    words: str,
+    axis: str,
+    told: Callable[[float], str],
 ) -> str:
     """Return points joined by a line with their intervals, over a dashed line of base rates."""
     tops = [p.high or p.value for p in points] + [b for b in base if b is not None]
@@ -66,7 +70,7 @@ def line(
         parts += _whisker(frame, x, point)
         parts.append(_dot(x, frame.y(point.value), point))
         parts.append(_label(x, frame.y(0) + 16, point.name))
-    return _paper(parts, words)
+    return _paper([*parts, _axis(axis)], words)
 
 
 def calibration(points: Sequence[tuple[float, Point]], words: str) -> str:

@@ -44,7 +44,7 @@ def _judging(found: Mapping[str, Any]) -> Mapping[str, Any]:
 def _charts(found: Mapping[str, Any], judged: Mapping[str, Any]) -> Mapping[str, Markup]:
     # The charts escape what they write; names of segments and months are all that is not ours.
     drawn = {
-        "months": _months(judged["by_month"]),
+        "months": month_chart(judged["by_month"]),
         "leads": _lead_bins(judged["lead_time"]),
         "by_lead": _figures(judged["by_lead"], "auc", "AUC", _two),
         "bands": _bands(found["bands"]),
@@ -53,13 +53,16 @@ def _charts(found: Mapping[str, Any], judged: Mapping[str, Any]) -> Mapping[str,
     return {name: Markup(svg) for name, svg in drawn.items() if svg}  # noqa: S704 - escaped above
 
 
-def _months(months: Sequence[Mapping[str, Any]]) -> str:
-    told = [month for month in months if month["precision"]["value"] is not None]
-    told = told[-_LONGEST_AXIS:]
+def month_chart(months: Sequence[Mapping[str, Any]]) -> str:
+    """Return the chart of precision by month; where not all have room it says which it shows."""
+    known = [month for month in months if month["precision"]["value"] is not None]
+    told = known[-_LONGEST_AXIS:]
+    left_out = len(known) > len(told)
+    axis = f"the last {len(told)} of {len(known)} months; the table has all" if left_out else ""
     points = [_point(month["name"], month["precision"], charts.percent) for month in told]
     base = [month["base_rate"]["value"] for month in told]
     words = "share of flagged customers who left, by month, over the base rate"
-    return charts.line(points, base, words, charts.percent) if points else ""
+    return charts.line(points, base, words, axis, charts.percent) if points else ""
 
 
 def _lead_bins(lead: Mapping[str, Any]) -> str:

@@ -1,14 +1,15 @@
 """The files that come with health, and those of the company: profiles, signals and mappings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
-from services.health.domain.profile.reading import ProfileInvalid, SourceFile
+from services.health.domain.profile.reading import ProfileInvalid, SourceFile, refusal_of
 from services.health.domain.signal.catalogue import Catalogue
 from services.health.domain.signal.mapping import SenderMapping
 from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
@@ -51,11 +52,20 @@ def load_mappings(own: Path | None = None) -> Mapping[str, SenderMapping]:
 
     Raises `MappingInvalid`, which says what to change where in which file.
     """
-    files = [*sorted(_MAPPINGS.glob("*.yml")), *_files(own or SignalSettings().mappings)]
+    owned = _files(own or SignalSettings().mappings)
+    _refuse_rivals(owned)
+    files = [*sorted(_MAPPINGS.glob("*.yml")), *owned]
     return {
         path.stem: parse_mapping(path.stem, _read(path, MappingInvalid), load_catalogue())
         for path in files
     }
+
+
+def _refuse_rivals(paths: Sequence[Path]) -> None:
+    """Refuse two files of one name, such as desk.yml and desk.yaml: one would be lost."""
+    for one, other in pairwise(sorted(paths)):
+        if one.stem == other.stem:
+            raise MappingInvalid(f"{one.name} and {other.name} are one mapping; keep one of them")
 
 
 def _files(place: Path | None) -> list[Path]:
@@ -71,5 +81,5 @@ def _read(path: Path, refusal: type[SignalsInvalid | MappingInvalid]) -> SourceF
     except (OSError, UnicodeDecodeError) as error:
         raise refusal(f"{path.name}: cannot be read: {error}") from None
     except ProfileInvalid as error:
-        raise refusal(f"{path.name}: {error.detail}") from None
-    return SourceFile(path.name, values, places.find)
+        raise refusal_of(refusal, path.name, error) from None
+    return SourceFile(path.name, values, places.find, is_shipped=_ROOT in path.parents)

@@ -15,18 +15,23 @@ from typing import Any
 import httpx
 import pytest
 
-from services.health.usecases.files import load_mappings
+from services.health.usecases.files import load_catalogue, load_mappings
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import NOON, OpenClient, OpenDatabase
 
 DESK = """
-signature: {scheme: token}
 event: {id: id, type: kind}
 accounts: {path: ticket.org, system: desk}
 events:
+  opened: {signal: ticket_opened, value: ticket.priority, values: {P1: urgent}}
   rated: {signal: csat_answered, value: ticket.score, once_per: ticket.id}
 """
+SIGNATURES = {
+    "desk": "{scheme: token}",
+    "hub": '{scheme: hmac, header: X-Hub-Signature-256, prefix: "sha256="}',
+    "plain": "{scheme: basic}",
+}
 SECRET, NEXT = "whsec_old_secret", "whsec_new_secret"
 STRIPE = "/api/v1/signal-webhooks/stripe"
 CREATED = int(NOON.timestamp()) - 60
@@ -40,8 +45,9 @@ async def sender(open_client: OpenClient) -> httpx.AsyncClient:
 
 @pytest.fixture
 def own_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A mapping of a help desk, beside those that are shipped."""
-    (tmp_path / "desk.yml").write_text(DESK)
+    """Mappings of a help desk by three schemes, beside those that are shipped."""
+    for name, signature in SIGNATURES.items():
+        (tmp_path / f"{name}.yml").write_text(f"signature: {signature}{DESK}")
     monkeypatch.setenv("TENURE_HEALTH_MAPPINGS", str(tmp_path))
     load_mappings.cache_clear()
     yield
@@ -292,6 +298,45 @@ async def test_what_fits_is_kept_for_an_unknown_customer_behind_what_does_not(
     named = await csm.put("/api/v1/external-ids/desk/555", json={"account_id": "acme"})
     assert (named.json()["recorded"], named.json()["waiting"]) == (1, 0)
     assert [one["value"] for one in await kept(csm)] == [5]
+
+
+async def test_a_sender_signs_its_bodies_as_github_does(
+    open_client: OpenClient, own_mappings: None
+) -> None:
+    hub = await open_client("health", health_webhook_secrets={"hub": SECRET})
+    body = b'{"id": "1", "kind": "rated", "ticket": {"org": 555, "score": 5}}'
+    right = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    for signature, status in ((right, 200), (right[:-1], 401), ("", 401)):
+        headers = {"X-Hub-Signature-256": signature, "Content-Type": "application/json"}
+        answer = await hub.post("/api/v1/signal-webhooks/hub", content=body, headers=headers)
+        assert answer.status_code == status
+
+
+async def test_words_of_the_sender_are_translated_and_an_unknown_one_waits(
+    open_client: OpenClient, csm: httpx.AsyncClient, own_mappings: None
+) -> None:
+    desk = await open_client("health", health_webhook_secrets={"desk": "a-long-token"})
+    await csm.put("/api/v1/external-ids/desk/555", json={"account_id": "acme"})
+    for number, priority in enumerate(("P1", "P9")):
+        body = {"id": f"{number}", "kind": "opened", "ticket": {"org": 555, "priority": priority}}
+        headers = {"Authorization": "a-long-token"}
+        await desk.post("/api/v1/signal-webhooks/desk", json=body, headers=headers)
+    (signal,) = await kept(csm)
+    urgent = load_catalogue().types["ticket_opened"].read("urgent")
+    assert (signal["type"], signal["value"]) == ("ticket_opened", urgent)
+    (waits,) = (await csm.get("/api/v1/unmatched-signals")).json()["data"]
+    assert (waits["value"], waits["code"]) == ("P9", "signal_value_invalid")
+
+
+async def test_a_sender_names_itself_by_http_basic(
+    open_client: OpenClient, own_mappings: None
+) -> None:
+    plain = await open_client("health", health_webhook_secrets={"plain": "desk:s3cret"})
+    body = {"id": "1", "kind": "rated", "ticket": {"org": 555, "score": 5}}
+    for password, status in (("s3cret", 200), ("secret", 401)):
+        given = httpx.BasicAuth("desk", password)
+        answer = await plain.post("/api/v1/signal-webhooks/plain", json=body, auth=given)
+        assert answer.status_code == status
 
 
 async def test_a_name_of_another_system_may_have_spaces_and_slashes(csm: httpx.AsyncClient) -> None:

@@ -1,12 +1,13 @@
 """Metrics against values worked out by hand, and against scikit-learn where it is installed."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from services.health.domain.backtest import metrics
-from services.health.domain.backtest.samples import Bootstrap, Sample, share_figure
+from services.health.domain.backtest.samples import Bootstrap, Sample, lost_share, share_figure
 
 RISK = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 LOST = np.array([True, False, True, False, False])
@@ -89,6 +90,32 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     ]
     assert figures[0] == figures[1] != figures[2]
     assert figures[0].low < figures[0].value < figures[0].high  # type: ignore[operator]
+
+
+def sample_of_accounts(accounts: Sequence[int], lost: Sequence[bool]) -> Sample:
+    return Sample(np.arange(len(lost)), np.array(accounts), np.array(lost))
+
+
+def test_ten_entries_of_an_account_that_end_alike_say_as_much_as_one() -> None:
+    one_each = sample_of_accounts(range(40), [True] * 8 + [False] * 32)
+    ten_each = sample_of_accounts(np.arange(400) // 10, [True] * 80 + [False] * 320)
+    once, often = lost_share(one_each), lost_share(ten_each)
+    assert (often.low, often.high) == pytest.approx((once.low, once.high))
+    assert (once.low, once.high) == pytest.approx((0.105, 0.348), abs=0.001)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_where_all_end_alike_each_account_is_one_entry(*, is_lost: bool) -> None:
+    figure = lost_share(sample_of_accounts(np.arange(400) // 10, [is_lost] * 400))
+    plain = share_figure(40 * is_lost, 40, (40, 40 * is_lost))
+    assert (figure.value, figure.low, figure.high) == (plain.value, plain.low, plain.high)
+
+
+def test_entries_that_vary_within_accounts_say_no_more_than_they_are() -> None:
+    lost = [True, True, *[True, False] * 18, False, False]
+    figure = lost_share(sample_of_accounts(np.arange(40) // 2, lost))
+    plain = share_figure(20, 40, (40, 20))
+    assert (figure.low, figure.high) == (plain.low, plain.high)
 
 
 def test_a_share_has_its_wilson_interval() -> None:

@@ -1,6 +1,7 @@
 """Mapping files: what a webhook of another system means."""
 
 import base64
+import hmac
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,14 @@ from services.health.domain.signal.mapping import (
     read_webhook,
 )
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
-from services.health.domain.signal.signature import BadSignature, Scheme, SchemeKind, verify
+from services.health.domain.signal.signature import (
+    Algorithm,
+    BadSignature,
+    Encoding,
+    Scheme,
+    SchemeKind,
+    verify,
+)
 from services.health.usecases.files import load_catalogue
 from tests.builders.health import NOW
 
@@ -53,6 +61,19 @@ def test_an_event_is_read_by_its_paths() -> None:
     assert event.at == datetime(2026, 3, 2, 11, tzinfo=UTC)
     (signal,) = event.signals
     assert (signal.type, signal.value, signal.key) == ("csat_answered", 4, "csat_answered:17")
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"), [("P1", "urgent"), (2, "high"), ("normal", "normal"), ("P9", "P9")]
+)
+def test_words_of_the_sender_are_translated_and_others_taken_as_they_are(
+    sent: object, read: str
+) -> None:
+    words = {"P1": "urgent", "2": "high"}
+    opened = {"signal": "ticket_opened", "value": "ticket.score", "values": words}
+    body = {**BODY, "ticket": {"score": sent}}
+    (signal,) = read_webhook(mapping(events={"ticket.rated": opened}), body, NOW).signals
+    assert signal.value == read
 
 
 def test_a_clock_that_runs_ahead_means_now() -> None:
@@ -127,8 +148,20 @@ def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
     ("changes", "words"),
     [
         ({"signature": {}}, "signature.scheme: write a text"),
-        ({"signature": {"scheme": "md5"}}, "write one of stripe, standard-webhooks, token, none"),
+        (
+            {"signature": {"scheme": "md5"}},
+            "write one of stripe, standard-webhooks, hmac, basic, token",
+        ),
         ({"signature": {"scheme": "stripe", "tolerance_seconds": 0}}, "tolerance_seconds"),
+        ({"signature": {"scheme": "hmac"}}, "signature.header: write a text"),
+        (
+            {"signature": {"scheme": "hmac", "header": "X-Sign", "algorithm": "md5"}},
+            "signature.algorithm: write one of sha256, sha1, sha512",
+        ),
+        (
+            {"signature": {"scheme": "hmac", "header": "X-Sign", "tolerance_seconds": 9}},
+            "signature.tolerance_seconds: unknown",
+        ),
         ({"event": {"id": "id"}}, "event.type: write a text"),
         ({"accounts": ["account"]}, "accounts[0]: write a mapping"),
         ({"events": {"x": {"signal": "mood"}}}, "events.x.signal: 'mood' is none of"),
@@ -141,6 +174,18 @@ def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
         ),
         ({"events": {"x": {"signal": "csat_answered"}}}, "events.x: csat_answered has a value"),
         ({"events": {"x": {"signal": "merger", "value": "a"}}}, "events.x.value: merger carries"),
+        (
+            {"events": {"x": {"signal": "merger", "values": {"a": 1}}}},
+            "events.x.values: write value: and its path",
+        ),
+        (
+            {"events": {"x": {"signal": "ticket_opened", "value": "p", "values": {"P1": "worst"}}}},
+            "events.x.values.P1: value: send one of low, normal, high, urgent",
+        ),
+        (
+            {"events": {"x": {"signal": "ticket_opened", "value": "p", "values": {"P1": True}}}},
+            "events.x.values.P1: write a number or a text",
+        ),
         ({"events": {}}, "events: write which signals"),
         ({"event": {"id": "$.id", "type": "kind"}}, "event.id: write a path such as"),
         ({"event": {"id": "a[0]", "type": "kind"}}, "event.id: write a path such as"),
@@ -176,6 +221,52 @@ def test_a_token_is_compared_whole(sent: str) -> None:
     scheme = Scheme(SchemeKind.TOKEN, header="X-Desk-Token")
     with pytest.raises(BadSignature):
         verify(scheme, ["old", "s3cret"], {"x-desk-token": sent}, b"{}", NOW)
+
+
+# The first is GitHub's own example, of its page on validating webhook deliveries.
+GITHUB = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+HUB = Scheme(SchemeKind.HMAC, header="X-Hub-Signature-256", prefix="sha256=")
+SHA1 = Scheme(
+    SchemeKind.HMAC, header="X-Hub-Signature-256", prefix="sha1=", algorithm=Algorithm.SHA1
+)
+BASE64 = Scheme(SchemeKind.HMAC, header="X-Hub-Signature-256", encoding=Encoding.BASE64)
+SIGNED, KEY = b"Hello, World!", "It's a Secret to Everybody"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "sent"),
+    [
+        (HUB, GITHUB),
+        (SHA1, "sha1=" + hmac.new(KEY.encode(), SIGNED, "sha1").hexdigest()),
+        (BASE64, base64.b64encode(hmac.digest(KEY.encode(), SIGNED, "sha256")).decode()),
+    ],
+)
+def test_an_hmac_over_the_body_is_believed(scheme: Scheme, sent: str) -> None:
+    headers = {"x-hub-signature-256": sent}
+    verify(scheme, ["another", KEY], headers, SIGNED, NOW)
+    for secret, signature, body in (
+        (KEY, sent, SIGNED + b" "),
+        ("another", sent, SIGNED),
+        (KEY, sent[:-2], SIGNED),
+        (KEY, "", SIGNED),
+        (KEY, "md5=" + sent, SIGNED),
+    ):
+        with pytest.raises(BadSignature):
+            verify(scheme, [secret], {"x-hub-signature-256": signature}, body, NOW)
+
+
+def test_an_hmac_without_its_prefix_is_not_believed() -> None:
+    bare = {"x-hub-signature-256": GITHUB.removeprefix("sha256=")}
+    with pytest.raises(BadSignature):
+        verify(HUB, [KEY], bare, SIGNED, NOW)
+
+
+def test_basic_takes_user_and_password() -> None:
+    scheme, sent = Scheme(SchemeKind.BASIC), base64.b64encode(b"desk:s3cret").decode()
+    verify(scheme, ["old:old", "desk:s3cret"], {"authorization": f"Basic {sent}"}, b"", NOW)
+    for wrong in (f"Bearer {sent}", sent, "Basic", "Basic " + sent[:-2], ""):
+        with pytest.raises(BadSignature):
+            verify(scheme, ["desk:s3cret"], {"authorization": wrong}, b"", NOW)
 
 
 def test_a_standard_webhook_is_believed_as_its_own_library_signs_it() -> None:

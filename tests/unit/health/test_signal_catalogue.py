@@ -1,5 +1,6 @@
 """The catalogue: what a file may say, and what is wrong with one that does not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ def a_file(name: str, **types: Any) -> SourceFile:
     return SourceFile(name, {"types": types}, lambda _path: None)
 
 
+def a_shipped_file(name: str, **types: Any) -> SourceFile:
+    return replace(a_file(name, **types), is_shipped=True)
+
+
 def test_a_type_of_ones_own_brings_its_rule() -> None:
     rules = {rule.reason: rule for rule in rules_in_force(default_profile(), own())}
     rule = rules["export_asked"]
@@ -47,10 +52,16 @@ def test_a_rule_of_the_profile_comes_before_that_of_the_catalogue() -> None:
     assert [rule.reason for rule in rules].count("payment_failed") == 1
 
 
-def test_a_later_file_replaces_a_type_by_its_name() -> None:
+def test_a_file_of_ones_own_replaces_a_shipped_type_by_its_name() -> None:
     second = a_file("b.yml", export_asked={**OWN, "title": "Another"})
-    found = parse_catalogue([a_file("a.yml", export_asked=OWN), second])
+    found = parse_catalogue([a_shipped_file("a.yml", export_asked=OWN), second])
     assert found.types["export_asked"].title == "Another"
+
+
+def test_two_files_of_ones_own_with_one_type_are_both_named() -> None:
+    files = [a_file(name, export_asked=OWN) for name in ("a.yml", "b.yml")]
+    with pytest.raises(SignalsInvalid, match=r"b\.yml: types\.export_asked: a\.yml has this type"):
+        parse_catalogue(files)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from services.health.domain.backtest.budget import LeadTime, Money, Surprises, s
 from services.health.domain.backtest.history import Floats, Ints
 from services.health.domain.backtest.panel import Panel
 from services.health.domain.backtest.plan import Plan
-from services.health.domain.backtest.samples import Bools, Bootstrap, Figure, Sample, share_figure
+from services.health.domain.backtest.samples import Bools, Bootstrap, Figure, Sample, lost_share
 from services.health.domain.score.score import Band
 
 _BINS = 10
@@ -132,7 +132,7 @@ def bands(panel: Panel) -> Sequence[BandRow]:
     rows = []
     for band in (Band.HEALTHY, Band.WATCH, Band.AT_RISK, Band.UNKNOWN):
         mine = panel.take(named == band.value)
-        lost = share_figure(int(mine.is_lost.sum()), len(mine), mine.count_renewals())
+        lost = lost_share(sample_of(mine))
         rows.append(BandRow(band.value, len(mine), len(mine) / max(1, len(panel)), lost))
     return rows
 
@@ -190,7 +190,7 @@ def _calibration_table(probability: Floats, sample: Sample) -> Sequence[Calibrat
     for number in np.unique(place):
         mask = place == number
         mine = sample.take(mask)
-        lost = share_figure(int(mine.is_lost.sum()), len(mine.is_lost), mine.counts())
+        lost = lost_share(mine)
         if lost.value is not None and lost.low is not None and lost.high is not None:
             said = float(probability[mask].mean())
             rows.append(CalibrationBin(len(mine.is_lost), said, lost.value, lost.low, lost.high))

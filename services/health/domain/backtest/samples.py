@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,11 +89,41 @@ def share_figure(part: int, whole: int, counts: tuple[int, int]) -> Figure:
     """Return a share of independent things with its Wilson interval."""
     if whole < LEAST_LOSSES:
         return Figure(None, None, None, *counts, f"only {whole}: too few for a share")
-    share, z = part / whole, _WILSON
-    middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
-    half = z * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole))
-    half /= 1 + z * z / whole
-    return Figure(share, max(0.0, middle - half), min(1.0, middle + half), *counts)
+    share = part / whole
+    return Figure(share, *_wilson(share, whole), *counts)
+
+
+def lost_share(sample: Sample) -> Figure:
+    """Return the share of entries that were lost, with the Wilson interval of as many as they say.
+
+    An account has an entry at each landmark, and they mostly end alike: twelve of them say little
+    more than one.
+    """
+    figure = share_figure(int(sample.is_lost.sum()), len(sample.is_lost), sample.counts())
+    if figure.value is None:
+        return figure
+    low, high = _wilson(figure.value, _independent(sample, figure.value))
+    return replace(figure, low=low, high=high)
+
+
+def _independent(sample: Sample, share: float) -> float:
+    """Return how many independent entries would say as much: the effective sample size.
+
+    The variance of a share of clusters is by linearisation; where it is 0, each account is one.
+    """
+    entries = len(sample.is_lost)
+    _, account = np.unique(sample.account, return_inverse=True)
+    of_account = np.bincount(account, weights=sample.is_lost - share)
+    variance = float((of_account**2).sum()) / entries**2
+    return min(entries, share * (1 - share) / variance) if variance > 0 else len(of_account)
+
+
+def _wilson(share: float, size: float) -> tuple[float, float]:
+    z = _WILSON
+    middle = (share + z * z / (2 * size)) / (1 + z * z / size)
+    half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
+    half /= 1 + z * z / size
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _figure(value: float, drawn: Sequence[float], counts: tuple[int, int]) -> Figure:

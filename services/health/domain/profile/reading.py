@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeGuard, TypeVar, cast
 
-from shared.kernel.errors import Invalid
+from shared.kernel.errors import Invalid, Refusal
 
 Read = TypeVar("Read")
 Written = ParamSpec("Written")
+Refused = TypeVar("Refused", bound=Refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,26 @@ class Mistakes:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """What a file says, and how to find the place of a path in its text."""
+    """What a file says, and how to find the place of a path in its text.
+
+    ``is_shipped``: it comes with health, and a file of the company's own may replace what it says.
+    """
 
     file: str
     values: Mapping[str, Any]
     find: Callable[[str], Place | None]
+    is_shipped: bool = False
 
-    def lines(self, error: ProfileInvalid) -> str:
-        """Return the mistakes in it as text, a line each, with file and place."""
-        return "\n".join(f"{self.file}: {one.detail}" for one in error.placed(self.find).mistakes)
+    def refusal(self, kind: type[Refused], error: ProfileInvalid) -> Refused:
+        """Return the mistakes in it as a refusal: a line each, with file and place."""
+        return refusal_of(kind, self.file, error.placed(self.find))
+
+
+def refusal_of(kind: type[Refused], file: str, error: ProfileInvalid) -> Refused:
+    """Return the mistakes of a file as a refusal, a line each; ``errors`` has them for machines."""
+    lines = "\n".join(f"{file}: {one.detail}" for one in error.mistakes)
+    errors = [{**each, "location": file} for each in error.context["errors"]]
+    return kind(lines, errors=[{**each, "code": kind.code()} for each in errors])
 
 
 def pointer(path: str) -> str:

@@ -1,7 +1,7 @@
 """From a sender's webhook to signals, as a mapping file says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,13 +47,15 @@ class Condition:
 class Meaning:
     """The signal that an event means, when its conditions hold.
 
-    `value_at` is the path of its value. With `once_per` events with one value at that path are one
-    signal; without, each event is its own.
+    `value_at` is the path of its value; `values` are the sender's words for values and ours, one
+    that is not among them is taken as it is. With `once_per` events with one value at that path
+    are one signal; without, each event is its own.
     """
 
     signal: str
     when: tuple[Condition, ...] = ()
     value_at: str | None = None
+    values: Mapping[str, float | str] = field(default_factory=dict)
     once_per: str | None = None
 
 
@@ -199,7 +201,8 @@ def _externals(body: Mapping[str, Any], mapping: SenderMapping) -> tuple[tuple[s
 
 
 def _signal(body: Mapping[str, Any], meaning: Meaning, event_id: str) -> MappedSignal:
-    value = at_path(body, meaning.value_at) if meaning.value_at else None
+    sent = at_path(body, meaning.value_at) if meaning.value_at else None
+    value = meaning.values.get(_identifier(sent) or "", sent)
     once = _identifier(at_path(body, meaning.once_per)) if meaning.once_per else None
     is_value = isinstance(value, int | float | str) and not isinstance(value, bool)
     return MappedSignal(

@@ -1,6 +1,7 @@
 """From the mapping of a catalogue file to its types, or to an error that says what to change."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from services.health.domain.profile.parsing import parse_rule, parse_severity
 from services.health.domain.profile.profile import SignalRule
@@ -26,24 +27,34 @@ class SignalsInvalid(Invalid):
 
 
 def parse_catalogue(files: Iterable[SourceFile]) -> Catalogue:
-    """Build the catalogue from its files; a later one replaces types by name.
+    """Build the catalogue from its files; a later one replaces shipped types by name.
 
     Raises `SignalsInvalid`, which names the file, the place of each mistake and what to write.
     """
     types: dict[str, SignalType] = {}
     families: list[tuple[str, ...]] = []
+    written_in: dict[str, SourceFile] = {}
     for file in files:
-        try:
+        with _mistakes_in(file):
             top = Section.of("", file.values).only("types", "families")
-            types |= {one.name: one for one in top.section("types").each(_type)}
+            found = top.section("types").each(_type)
+            _refuse_rivals((one.name for one in found), written_in)
             families += [
                 top.section("families").texts(key) for key in top.section("families").values
             ]
-        except ProfileInvalid as error:
-            raise SignalsInvalid(file.lines(error)) from None
-    _refuse_doubles(types.values())
-    _refuse_unknown(types.values())
+        types |= {one.name: one for one in found}
+        written_in |= {one.name: file for one in found}
+    _refuse_doubles(types.values(), written_in)
+    _refuse_unknown(types.values(), written_in)
     return Catalogue(types, tuple(families))
+
+
+@contextmanager
+def _mistakes_in(file: SourceFile) -> Iterator[None]:
+    try:
+        yield
+    except ProfileInvalid as error:
+        raise file.refusal(SignalsInvalid, error) from None
 
 
 def _type(name: str, section: Section) -> SignalType:
@@ -112,25 +123,39 @@ def _from_usage(section: Section) -> tuple[str, ...]:
     return names
 
 
-def _refuse_doubles(types: Iterable[SignalType]) -> None:
+def _refuse_rivals(names: Iterable[str], written_in: Mapping[str, SourceFile]) -> None:
+    """Refuse a type that another file of the company's own has: one would silently be lost."""
+    found = []
+    for name in names:
+        before = written_in.get(name)
+        if before is not None and not before.is_shipped:
+            both = f"{before.file} has this type too; keep one of them"
+            found.append(ProfileInvalid(f"types.{name}: {both}"))
+    if found:
+        raise ProfileInvalid.of(found)
+
+
+def _refuse_doubles(types: Iterable[SignalType], written_in: Mapping[str, SourceFile]) -> None:
     seen: dict[str, str] = {}
     for one in types:
         for name in one.names:
             if name in seen:
-                raise SignalsInvalid(
-                    f"types.{one.name}: the name {name!r} belongs to {seen[name]} already"
-                )
+                with _mistakes_in(written_in[one.name]):
+                    raise ProfileInvalid(
+                        f"types.{one.name}: the name {name!r} belongs to {seen[name]} already"
+                    )
             seen[name] = one.name
 
 
-def _refuse_unknown(types: Collection[SignalType]) -> None:
+def _refuse_unknown(types: Collection[SignalType], written_in: Mapping[str, SourceFile]) -> None:
     """Refuse rules that wait for signals that nothing is called."""
     known = {name for one in types for name in one.names}
     for one in types:
         for rule in one.rules:
             unknown = {rule.signal, *rule.also, *rule.closed_by} - known
             if unknown:
-                raise SignalsInvalid(
-                    f"types.{one.name}.rules.{rule.reason}: no type is called "
-                    f"{', '.join(sorted(unknown))}; write a name of GET /api/v1/signal-types"
-                )
+                with _mistakes_in(written_in[one.name]):
+                    raise ProfileInvalid(
+                        f"types.{one.name}.rules.{rule.reason}: no type is called "
+                        f"{', '.join(sorted(unknown))}; write a name of GET /api/v1/signal-types"
+                    )

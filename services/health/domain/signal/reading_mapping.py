@@ -1,16 +1,17 @@
 """From the mapping of a mapping file to a `SenderMapping`, or to what to change in the file."""
 
 import re
+from collections.abc import Mapping
 
 from services.health.domain.profile.reading import Mistakes, ProfileInvalid, Section, SourceFile
-from services.health.domain.signal.catalogue import Catalogue
+from services.health.domain.signal.catalogue import Catalogue, SignalType, SignalValueInvalid
 from services.health.domain.signal.mapping import (
     AccountPath,
     Condition,
     Meaning,
     SenderMapping,
 )
-from services.health.domain.signal.signature import Scheme, SchemeKind
+from services.health.domain.signal.signature import Algorithm, Encoding, Scheme, SchemeKind
 from shared.kernel.errors import Invalid
 
 URL_PART = r"[a-z0-9][a-z0-9_-]{0,63}"
@@ -30,7 +31,7 @@ def parse_mapping(name: str, file: SourceFile, catalogue: Catalogue) -> SenderMa
         _check_url_part("", name)
         return _mapping(name, Section.of("", file.values), catalogue)
     except ProfileInvalid as error:
-        raise MappingInvalid(file.lines(error)) from None
+        raise file.refusal(MappingInvalid, error) from None
 
 
 def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
@@ -75,13 +76,25 @@ def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, 
 
 
 def _scheme(section: Section) -> Scheme:
-    section.only("scheme", "header", "tolerance_seconds")
     kind = SchemeKind(section.choice("scheme", SchemeKind))
+    if kind is SchemeKind.HMAC:
+        return _hmac(section.only("scheme", "header", "prefix", "algorithm", "encoding"))
+    section.only("scheme", "header", "tolerance_seconds")
     is_token = kind is SchemeKind.TOKEN
     return Scheme(
         kind=kind,
         header=section.text("header", "Authorization") if is_token else "",
         tolerance=section.whole("tolerance_seconds", 1, 300),
+    )
+
+
+def _hmac(section: Section) -> Scheme:
+    return Scheme(
+        kind=SchemeKind.HMAC,
+        header=section.text("header"),
+        prefix=section.text("prefix") if section.has("prefix") else "",
+        algorithm=Algorithm(section.choice("algorithm", Algorithm, Algorithm.SHA256)),
+        encoding=Encoding(section.choice("encoding", Encoding, Encoding.HEX)),
     )
 
 
@@ -116,7 +129,7 @@ def _path(section: Section, key: str) -> str:
 
 
 def _meaning(section: Section, catalogue: Catalogue) -> Meaning:
-    section.only("signal", "when", "value", "once_per")
+    section.only("signal", "when", "value", "values", "once_per")
     signal = section.text("signal")
     found = catalogue.find(signal)
     if found is None:
@@ -132,8 +145,31 @@ def _meaning(section: Section, catalogue: Catalogue) -> Meaning:
         signal=signal,
         when=tuple(_condition(path, when) for path in when.values),
         value_at=_path(section, "value") if section.has("value") else None,
+        values=_values(section, found),
         once_per=_path(section, "once_per") if section.has("once_per") else None,
     )
+
+
+def _values(section: Section, of_type: SignalType) -> Mapping[str, float | str]:
+    """Read the sender's words for values; each means a value that the type takes."""
+    if section.has("values") and not section.has("value"):
+        raise ProfileInvalid(f"{section.at('values')}: write value: and its path as well")
+    table = section.section("values")
+    mistakes = Mistakes()
+    for word in table.values:
+        mistakes.read(_check_value, table, word, of_type)
+    mistakes.check()
+    return table.values
+
+
+def _check_value(table: Section, word: str, of_type: SignalType) -> None:
+    value = table.values[word]
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ProfileInvalid(f"{table.at(word)}: write a number or a text, not {value!r}")
+    try:
+        of_type.read(value)
+    except SignalValueInvalid as error:
+        raise ProfileInvalid(f"{table.at(word)}: {error.detail}") from None
 
 
 def _condition(path: str, when: Section) -> Condition:

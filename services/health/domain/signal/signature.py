@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
+from hashlib import sha1, sha256, sha512
+from types import MappingProxyType
 
 from shared.kernel.errors import Kind, Refusal
 
@@ -25,17 +26,45 @@ class SchemeKind(StrEnum):
 
     STRIPE = "stripe"
     STANDARD_WEBHOOKS = "standard-webhooks"
+    HMAC = "hmac"
+    BASIC = "basic"
     TOKEN = "token"  # noqa: S105 - the name of a scheme
     NONE = "none"
 
 
+class Algorithm(StrEnum):
+    """What an HMAC over the body is made with."""
+
+    SHA256 = "sha256"
+    SHA1 = "sha1"
+    SHA512 = "sha512"
+
+
+class Encoding(StrEnum):
+    """How an HMAC over the body is written."""
+
+    HEX = "hex"
+    BASE64 = "base64"
+
+
+_HASHES = MappingProxyType(
+    {Algorithm.SHA256: sha256, Algorithm.SHA1: sha1, Algorithm.SHA512: sha512}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A scheme; `header` is the one a token comes in, `tolerance` seconds a time may be off."""
+    """A scheme; `header` is the one a token or an HMAC comes in.
+
+    `tolerance` seconds a signed time may be off. `prefix` stands before an HMAC over the body.
+    """
 
     kind: SchemeKind
     header: str = ""
     tolerance: int = 300
+    prefix: str = ""
+    algorithm: Algorithm = Algorithm.SHA256
+    encoding: Encoding = Encoding.HEX
 
 
 def verify(
@@ -49,6 +78,10 @@ def verify(
         return
     if scheme.kind is SchemeKind.TOKEN:
         is_genuine = _has_token(scheme, secrets, headers)
+    elif scheme.kind is SchemeKind.BASIC:
+        is_genuine = _has_basic(secrets, headers)
+    elif scheme.kind is SchemeKind.HMAC:
+        is_genuine = _has_hmac(scheme, secrets, headers, body)
     elif scheme.kind is SchemeKind.STRIPE:
         is_genuine = _has_stripe(scheme, secrets, (headers.get("stripe-signature", ""), body), now)
     else:
@@ -60,6 +93,27 @@ def verify(
 def _has_token(scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
     sent = headers.get(scheme.header.lower(), "").strip()
     return _is_any(secrets, [sent, sent.removeprefix("Bearer ").strip()])
+
+
+def _has_basic(secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
+    """Check HTTP Basic, RFC 7617: each secret is ``user:password``."""
+    kind, _, sent = headers.get("authorization", "").strip().partition(" ")
+    made = [base64.b64encode(secret.encode()).decode() for secret in secrets]
+    return kind.lower() == "basic" and _is_any(made, [sent.strip()])
+
+
+def _has_hmac(
+    scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str], body: bytes
+) -> bool:
+    """Check an HMAC with the secret over the body alone: it says nothing about when."""
+    sent = headers.get(scheme.header.lower(), "").strip()
+    if not sent.startswith(scheme.prefix):
+        return False
+    sent = sent.removeprefix(scheme.prefix)
+    is_hex = scheme.encoding is Encoding.HEX
+    digests = [hmac.digest(one.encode(), body, _HASHES[scheme.algorithm]) for one in secrets]
+    made = [one.hex() if is_hex else base64.b64encode(one).decode() for one in digests]
+    return _is_any(made, [sent.lower() if is_hex else sent])
 
 
 def _has_stripe(

@@ -15,30 +15,25 @@ from services.health.settings import (
     WALL_GRACE,
     Retention,
 )
-from services.health.storage import (
-    accounts,
-    backtests,
-    intake,
-    metrics,
-    score_history,
-    usage,
-    usage_days,
-    usage_ids,
-    watermarks,
-)
-from services.health.storage.accounts import PeerGroup
-from services.health.storage.backtests import Lease
-from services.health.storage.watermarks import Watermark
-from services.health.usecases.activation import roll_out
-from services.health.usecases.backfilling import fill_some
-from services.health.usecases.backtests import conclude
-from services.health.usecases.calibrating import calibrate_when_due
-from services.health.usecases.comparing import compute_distributions
-from services.health.usecases.looking import look_at_due
-from services.health.usecases.planning import Sealing, plan_days
-from services.health.usecases.profiles import PROFILES
-from services.health.usecases.scoring import rescore_singly, rescore_some
-from services.health.usecases.sealing import seal_piece
+from services.health.storage.account import accounts
+from services.health.storage.account.accounts import PeerGroup
+from services.health.storage.backtest import backtests
+from services.health.storage.backtest.backtests import Lease
+from services.health.storage.detector import watermarks
+from services.health.storage.detector.watermarks import Watermark
+from services.health.storage.metric import metrics
+from services.health.storage.score import score_history
+from services.health.storage.usage import intake, usage, usage_days, usage_ids
+from services.health.usecases.backtest.backtests import conclude
+from services.health.usecases.detector.calibrating import calibrate_when_due
+from services.health.usecases.detector.planning import Sealing, plan_days
+from services.health.usecases.detector.sealing import seal_piece
+from services.health.usecases.metric.backfilling import fill_some
+from services.health.usecases.profile.activation import roll_out
+from services.health.usecases.profile.profiles import PROFILES
+from services.health.usecases.score.comparing import compute_distributions
+from services.health.usecases.score.looking import look_at_due
+from services.health.usecases.score.scoring import rescore_singly, rescore_some
 from shared.db.errors import is_unavailable
 from shared.db.jobs import Job
 from shared.db.transaction import Database, Transaction

@@ -3,12 +3,12 @@
 from fastapi import FastAPI
 
 from services.health.api import ROUTERS
-from services.health.api.browsers import Browsers
+from services.health.api.ingest.browsers import Browsers
 from services.health.jobs import JOBS
 from services.health.listeners import LISTENERS, SignalStream, UsageStream
 from services.health.settings import Retention, Settings, UsageMemory
-from services.health.usecases.files import load_catalogue, load_mappings
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.files.files import load_catalogue, load_mappings
+from services.health.usecases.profile.profiles import PROFILES
 from shared.bus.topics import SIGNALS_TOPIC, USAGE_TOPIC
 from shared.bus.windows import Windows
 from shared.web.service import Service, Stream, build_service

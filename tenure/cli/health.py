@@ -24,15 +24,15 @@ from services.health.domain.score.wording import (
     sentence,
     source,
 )
-from services.health.storage.scores import profile_label
+from services.health.storage.score.scores import profile_label
 from services.health.usecases.accounts import AccountUnknown
-from services.health.usecases.explaining import (
+from services.health.usecases.score.explaining import (
     KEPT,
     Comparison,
     Explanation,
     NotScoredYet,
 )
-from services.health.usecases.explaining import explain as explain_score
+from services.health.usecases.score.explaining import explain as explain_score
 from shared.db.transaction import Transaction
 from shared.kernel.days import zone_of
 from shared.kernel.figures import counted, spoken

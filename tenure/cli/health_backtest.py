@@ -20,10 +20,10 @@ from services.health.domain.backtest.samples import Figure
 from services.health.domain.backtest.summary import headline
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
-from services.health.usecases.backtest_report import render_report
-from services.health.usecases.documents import read_document
-from services.health.usecases.history import NoOutcomes, recorded_history
-from services.health.usecases.profiles import PROFILES, shipped_documents
+from services.health.usecases.backtest.history import NoOutcomes, recorded_history
+from services.health.usecases.backtest.report import render_report
+from services.health.usecases.profile.documents import read_document
+from services.health.usecases.profile.profiles import PROFILES, shipped_documents
 from shared.db.transaction import Transaction
 from shared.kernel.errors import Invalid
 from tenure.cli.backtest_files import open_table

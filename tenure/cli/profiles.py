@@ -9,15 +9,15 @@ from rich.markup import escape
 
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.reading import ProfileInvalid
-from services.health.storage import profiles
-from services.health.usecases.activation import (
+from services.health.storage.profile import profiles
+from services.health.usecases.profile.activation import (
     activate_version,
     add_version,
     check_document,
     retire_version,
 )
-from services.health.usecases.documents import Document, read_document, summary_of
-from services.health.usecases.profiles import PROFILES, shipped_documents
+from services.health.usecases.profile.documents import Document, read_document, summary_of
+from services.health.usecases.profile.profiles import PROFILES, shipped_documents
 from shared.db.transaction import Row, Transaction
 from tenure.cli.databases import run_in
 from tenure.cli.output import DatabaseUrl, Json, err, fail, out, print_json, print_table

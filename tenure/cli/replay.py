@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.health.usecases.intake import USAGE_HEADERS
+from services.health.usecases.usage.intake import USAGE_HEADERS
 from shared.bus.packing import Packer
 from shared.bus.producer import Producer
 from shared.bus.topics import USAGE_TOPIC

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from services.health.usecases.files import load_catalogue
+from services.health.usecases.files.files import load_catalogue
 from shared.kernel.errors import Refusal
 from tenure.cli.output import Json, fail, out, print_json
 from tenure.cli.written import path_of

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.health.usecases.verifying import Verification, verify_usage
+from services.health.usecases.usage.verifying import Verification, verify_usage
 from shared.db.transaction import Transaction
 from tenure.cli.databases import run_in
 from tenure.cli.output import DatabaseUrl, Json, err, fail, out, print_json, print_table

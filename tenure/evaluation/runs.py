@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.health.usecases.files import load_profile
+from services.health.usecases.files.files import load_profile
 from shared.kernel.errors import Invalid
 from tenure.evaluation import report
 from tenure.evaluation.comparison import compare

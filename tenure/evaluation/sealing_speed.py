@@ -23,10 +23,10 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
 from services.health.jobs import bring_up
 from services.health.settings import EVENT_GRACE, WALL_GRACE
-from services.health.storage import detector, peers
-from services.health.storage.accounts import PeerGroup
-from services.health.usecases.files import load_profile
-from services.health.usecases.planning import Sealing, plan_days
+from services.health.storage.account.accounts import PeerGroup
+from services.health.storage.detector import detector, peers
+from services.health.usecases.detector.planning import Sealing, plan_days
+from services.health.usecases.files.files import load_profile
 from shared.db.transaction import Database, Transaction
 
 GROUP = PeerGroup("speed", "UTC")

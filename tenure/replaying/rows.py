@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from services.health.domain.usage.event import LONGEST_ID, InvalidEvent, Reception, UsageEvent
-from services.health.usecases.intake import values_of
-from services.health.usecases.lines import read_line
-from services.health.usecases.reading import check_travelling, read_event
+from services.health.usecases.usage.intake import values_of
+from services.health.usecases.usage.lines import read_line
+from services.health.usecases.usage.reading import check_travelling, read_event
 from shared.bus.packing import Value
 from tenure.replaying.files import UNREADABLE_LINE, Columns, Row
 

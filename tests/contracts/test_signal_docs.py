@@ -10,7 +10,7 @@ from services.health.domain.signal.catalogue import rules_in_force
 from services.health.domain.signal.parsing import SignalsInvalid
 from services.health.domain.signal.reading_mapping import MappingInvalid
 from services.health.domain.signal.signature import SchemeKind
-from services.health.usecases.files import load_catalogue, load_mappings
+from services.health.usecases.files.files import load_catalogue, load_mappings
 from tests.builders.health import default_profile
 
 PAGE = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from services.health.usecases.verifying import Verification, verify_usage
+from services.health.usecases.usage.verifying import Verification, verify_usage
 from shared.bus.producer import Message, Producer
 from shared.bus.topics import USAGE_TOPIC
 from shared.db.transaction import Transaction

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.health.api.plain import take_plain
-from services.health.api.sorting import sort
+from services.health.api.ingest.plain import take_plain
+from services.health.api.ingest.sorting import sort
 from services.health.domain.usage.event import LARGEST_EVENT, InvalidEvent, Reception, UsageEvent
 from services.health.domain.usage.segment import read_message
-from services.health.usecases.intake import values_of
+from services.health.usecases.usage.intake import values_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SENT = NOW - timedelta(minutes=5)

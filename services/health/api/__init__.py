@@ -4,17 +4,12 @@ from services.health.api import (
     accounts,
     at_risk,
     backtests,
-    bulk,
-    captures,
     detector,
     disagreements,
     explain,
     fitted,
     health,
     history,
-    ingest,
-    intake,
-    limits,
     metrics,
     monitoring,
     profiles,
@@ -24,6 +19,7 @@ from services.health.api import (
     signal_webhooks,
     signals,
 )
+from services.health.api.ingest import bulk, captures, ingest, intake, limits
 
 ROUTERS = (
     ingest.router,

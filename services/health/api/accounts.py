@@ -8,8 +8,9 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from services.health.domain.score.score import Band
-from services.health.storage import days, portfolio
-from services.health.storage.portfolio import Wanted
+from services.health.storage.account import portfolio
+from services.health.storage.account.portfolio import Wanted
+from services.health.storage.detector import days
 from services.health.usecases.accounts import AccountUnknown, known_account
 from shared.auth.principal import Principal
 from shared.kernel.errors import Invalid

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 from services.health.api.shapes import Reader
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.standing import Standing
-from services.health.storage import at_risk
-from services.health.storage.at_risk import Place
-from services.health.usecases.profiles import PROFILES
-from services.health.usecases.risks import title_of
+from services.health.storage.risk import at_risk
+from services.health.storage.risk.at_risk import Place
+from services.health.usecases.profile.profiles import PROFILES
+from services.health.usecases.risk.risks import title_of
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import Invalid
 from shared.web.deps import Tx

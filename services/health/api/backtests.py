@@ -13,9 +13,8 @@ from services.health.domain.backtest.plan import Plan, PlanInvalid
 from services.health.domain.backtest.tables import RowsInvalid
 from services.health.domain.profile.parsing import LATEST_VERSION
 from services.health.domain.profile.profile import Profile
-from services.health.storage import backtests
-from services.health.usecases.backtest_report import render_report
-from services.health.usecases.backtests import (
+from services.health.storage.backtest import backtests
+from services.health.usecases.backtest.backtests import (
     BacktestIsOver,
     BacktestNotDone,
     Question,
@@ -27,7 +26,8 @@ from services.health.usecases.backtests import (
     find_done,
     outcomes_of_csv,
 )
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.backtest.report import render_report
+from services.health.usecases.profile.profiles import PROFILES
 from shared.auth.principal import Principal
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import NotFound

@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from services.health.api.monitoring import Decided, KnownGap, Reader, Writer
 from services.health.domain.detector.budget import band_name
 from services.health.domain.detector.monitoring import Monitoring
-from services.health.storage import accounts, alarms, detector, monitoring
-from services.health.storage.alarms import InForce
-from services.health.usecases.monitoring import (
+from services.health.storage.account import accounts
+from services.health.storage.detector import alarms, detector, monitoring
+from services.health.storage.detector.alarms import InForce
+from services.health.usecases.detector.monitoring import (
     GapEndsBeforeItBegins,
     GapTooLong,
     GapUnknown,
@@ -20,7 +21,7 @@ from services.health.usecases.monitoring import (
     add_segment_gap,
     withdraw_segment_gap,
 )
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.profile.profiles import PROFILES
 from shared.db.transaction import Row
 from shared.web.deps import Tx
 from shared.web.openapi import responses

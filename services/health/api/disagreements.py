@@ -9,9 +9,9 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from services.health.api.shapes import Reader, Reason, Writer
-from services.health.storage import disagreements
-from services.health.storage.disagreements import Resolution
-from services.health.usecases.disagreements import (
+from services.health.storage.risk import disagreements
+from services.health.storage.risk.disagreements import Resolution
+from services.health.usecases.risk.disagreements import (
     DisagreementNotFound,
     DisagreementResolvedAlready,
     resolve_disagreement,

@@ -20,9 +20,9 @@ from services.health.domain.score.wording import (
     sentence,
     source,
 )
-from services.health.storage.scores import profile_label
+from services.health.storage.score.scores import profile_label
 from services.health.usecases.accounts import AccountUnknown
-from services.health.usecases.explaining import (
+from services.health.usecases.score.explaining import (
     KEPT,
     Comparison,
     Explanation,

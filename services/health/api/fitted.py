@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from services.health.api.backtests import PlanSettings, Queued, UnknownProfile, profile_named
 from services.health.domain.backtest.plan import PlanInvalid
-from services.health.storage import fitted
-from services.health.usecases.backtests import Question, TooManyBacktests, ask
-from services.health.usecases.fitted import (
+from services.health.storage.score import fitted
+from services.health.usecases.backtest.backtests import Question, TooManyBacktests, ask
+from services.health.usecases.score.fitted import (
     ModelNotBetter,
     ModelOfOtherVersion,
     UnknownModel,

@@ -9,8 +9,9 @@ from services.health.api.accounts import HealthView, health_view
 from services.health.domain.score.score import Score
 from services.health.domain.score.showing import shown_score
 from services.health.domain.score.wording import source
-from services.health.storage import days, scores
-from services.health.storage.scores import Scored, profile_label
+from services.health.storage.detector import days
+from services.health.storage.score import scores
+from services.health.storage.score.scores import Scored, profile_label
 from services.health.usecases.accounts import AccountUnknown, known_account
 from shared.auth.principal import Principal
 from shared.web.deps import Tx, authorize

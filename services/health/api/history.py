@@ -15,7 +15,7 @@ from services.health.domain.score.history import (
 from services.health.domain.score.moments import MomentInFuture, MomentUnclear
 from services.health.domain.score.score import Band
 from services.health.usecases.accounts import AccountUnknown
-from services.health.usecases.charting import Span, chart
+from services.health.usecases.score.charting import Span, chart
 from shared.auth.principal import Principal
 from shared.web.deps import Tx, authorize
 from shared.web.openapi import responses

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.metrics import Metric, MetricKind
-from services.health.storage import backfills, metrics
+from services.health.storage.metric import backfills, metrics
 from services.health.usecases.accounts import AccountUnknown, known_account
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.profile.profiles import PROFILES
 from shared.auth.principal import Principal
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import NotFound

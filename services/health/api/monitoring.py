@@ -11,11 +11,11 @@ from services.health.api.shapes import Text
 from services.health.domain.detector.decisions import DecisionKind, Unwatched
 from services.health.domain.detector.monitoring import Monitoring, days_left, monitoring_of
 from services.health.domain.detector.record import Record
-from services.health.storage import alarms, detector, monitoring
-from services.health.storage.accounts import PeerGroup
-from services.health.storage.detector import Kept
+from services.health.storage.account.accounts import PeerGroup
+from services.health.storage.detector import alarms, detector, monitoring
+from services.health.storage.detector.detector import Kept
 from services.health.usecases.accounts import AccountUnknown, known_account
-from services.health.usecases.monitoring import (
+from services.health.usecases.detector.monitoring import (
     DecisionUnknown,
     GapEndsBeforeItBegins,
     GapTooLong,

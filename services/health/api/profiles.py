@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.profile.reading import ProfileInvalid
-from services.health.storage import profiles, rollouts
-from services.health.usecases.activation import (
+from services.health.storage.profile import profiles, rollouts
+from services.health.usecases.profile.activation import (
     DefaultNeeded,
     ProfileNotActive,
     ProfilesOverlap,
@@ -22,8 +22,8 @@ from services.health.usecases.activation import (
     check_document,
     retire_version,
 )
-from services.health.usecases.documents import summary_of
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.profile.documents import summary_of
+from services.health.usecases.profile.profiles import PROFILES
 from shared.auth.principal import Principal
 from shared.db.transaction import Row
 from shared.web.deps import Tx, authorize

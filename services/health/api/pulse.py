@@ -10,10 +10,11 @@ from services.health.api.shapes import AccountId, By, Reader, Text, Writer
 from services.health.domain.profile.profile import Profile
 from services.health.domain.risk.disagreement import pulse_of_band, pulse_of_rating
 from services.health.domain.score.score import Band
-from services.health.storage import accounts, pulses
+from services.health.storage.account import accounts
+from services.health.storage.risk import pulses
 from services.health.usecases.accounts import AccountUnknown, known_account
-from services.health.usecases.profiles import PROFILES
-from services.health.usecases.pulse import set_pulse
+from services.health.usecases.profile.profiles import PROFILES
+from services.health.usecases.risk.pulse import set_pulse
 from shared.db.transaction import Row
 from shared.web.deps import Tx
 from shared.web.fields import Number, Whole

@@ -16,8 +16,9 @@ from services.health.api.shapes import Note, Reader, Reason, Writer
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.risk.handling import RiskNotOpen, RiskNotSnoozed, SnoozeTooLong
 from services.health.domain.risk.risk import Risk, Taken
-from services.health.storage import risks
-from services.health.usecases.handling import (
+from services.health.storage.risk import risks
+from services.health.usecases.profile.profiles import PROFILES
+from services.health.usecases.risk.handling import (
     RiskNotFound,
     acknowledge_risk,
     comment_on_risk,
@@ -26,9 +27,8 @@ from services.health.usecases.handling import (
     snooze_risk,
     wake_risk,
 )
-from services.health.usecases.profiles import PROFILES
-from services.health.usecases.pulse import set_pulse
-from services.health.usecases.risks import title_of
+from services.health.usecases.risk.pulse import set_pulse
+from services.health.usecases.risk.risks import title_of
 from shared.db.transaction import Row, Transaction
 from shared.web.deps import Tx
 from shared.web.etags import PreconditionFailed, check_version, if_match, set_etag

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.health.usecases.handling import Words
+from services.health.usecases.risk.handling import Words
 from shared.auth.principal import Principal
 from shared.kernel.ids import ACCOUNT_ID
 from shared.web.deps import authorize

@@ -10,8 +10,8 @@ from services.health.domain.signal.catalogue import (
     SignalType,
     rules_in_force,
 )
-from services.health.usecases.files import load_catalogue
-from services.health.usecases.profiles import PROFILES
+from services.health.usecases.files.files import load_catalogue
+from services.health.usecases.profile.profiles import PROFILES
 from shared.web.deps import Tx
 from shared.web.routing import api_router
 

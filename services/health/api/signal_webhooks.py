@@ -19,16 +19,16 @@ from services.health.domain.signal.mapping import (
 from services.health.domain.signal.reading_mapping import URL_PART
 from services.health.domain.signal.signature import BadSignature, SchemeKind, verify
 from services.health.settings import Settings
-from services.health.storage import external_ids
-from services.health.storage.external_ids import Unmatched
-from services.health.usecases.files import load_mappings
-from services.health.usecases.senders import (
+from services.health.storage.signal import external_ids
+from services.health.storage.signal.external_ids import Unmatched
+from services.health.usecases.files.files import load_mappings
+from services.health.usecases.signal.senders import (
     UnmatchedNotFound,
     attribute_unmatched,
     name_account,
     take_webhook,
 )
-from services.health.usecases.signals import UnknownSignalType
+from services.health.usecases.signal.signals import UnknownSignalType
 from shared.db.transaction import Row
 from shared.kernel.errors import Kind, NotFound, Refusal
 from shared.observability.metrics import SIGNAL_WEBHOOKS

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.health.api.shapes import AccountId, BodyAccountId, Reader, Reason, Text, Writer
 from services.health.domain.signal.catalogue import EARLIEST, SignalValueInvalid
-from services.health.storage import signals
-from services.health.usecases.signals import (
+from services.health.storage.signal import signals
+from services.health.usecases.signal.signals import (
     Reported,
     SignalNotFound,
     SignalRetractedAlready,

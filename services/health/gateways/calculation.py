@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-_MODULE = "services.health.usecases.calculating"
+_MODULE = "services.health.usecases.backtest.calculating"
 _LONGEST_LINE = 256 * 1024 * 1024
 
 

@@ -1,8 +1,8 @@
 """What health does when it hears facts of other services."""
 
 from services.health.domain.score.score import Signal
-from services.health.storage import accounts
-from services.health.usecases.signals import record_signal
+from services.health.storage.account import accounts
+from services.health.usecases.signal.signals import record_signal
 from shared.bus.listeners import Listener, on
 from shared.contracts.onboarding import AccountChanged, AccountOpened, ContactAdded, ContactLeft
 from shared.db.transaction import Transaction

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from services.health.domain.signal.catalogue import EARLIEST
-from services.health.storage import intake
-from services.health.storage.intake import Rejection
-from services.health.usecases.signals import Reported, record_signal
+from services.health.storage.usage import intake
+from services.health.storage.usage.intake import Rejection
+from services.health.usecases.signal.signals import Reported, record_signal
 from shared.bus.batches import Batch, Record
 from shared.bus.dispatcher import Move, dead_letter_of, headers_of
 from shared.bus.retry import Backoff, GiveUp

@@ -1,8 +1,8 @@
 """What health does when it hears of contracts, onboarding and renewals."""
 
-from services.health.storage import standing
-from services.health.storage.standing import Outcome, SignedContract
-from services.health.usecases.ranking import rank
+from services.health.storage.account import standing
+from services.health.storage.account.standing import Outcome, SignedContract
+from services.health.usecases.risk.ranking import rank
 from shared.bus.listeners import Listener, on
 from shared.contracts.onboarding import OnboardingCompleted, OnboardingStarted
 from shared.contracts.renewals import ContractAmended, ContractSigned, RenewalLost, RenewalWon

@@ -13,10 +13,10 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.counting import Wanted
 from services.health.domain.usage.known_ids import Block, KnownIds
 from services.health.listeners.usage_records import Read, RecordReader
-from services.health.storage import intake, usage_days, usage_ids
-from services.health.storage.usage_ids import CountedMeanwhileError
-from services.health.usecases.counting import Counting, Usage, count_usage
-from services.health.usecases.profiles import PROFILES
+from services.health.storage.usage import intake, usage_days, usage_ids
+from services.health.storage.usage.usage_ids import CountedMeanwhileError
+from services.health.usecases.profile.profiles import PROFILES
+from services.health.usecases.usage.counting import Counting, Usage, count_usage
 from shared.bus.batches import Batch
 from shared.bus.dispatcher import dead_letter_of
 from shared.db import dead_letters, inbox

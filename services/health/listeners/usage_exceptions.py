@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from services.health.domain.usage.event import UsageEvent
-from services.health.usecases.cloudevents import from_binary
-from services.health.usecases.reading import BYTE_ORDER_MARK, split
+from services.health.usecases.usage.cloudevents import from_binary
+from services.health.usecases.usage.reading import BYTE_ORDER_MARK, split
 from shared.bus.batches import Record
 
 _decode_any = msgspec.json.Decoder().decode

@@ -25,9 +25,9 @@ from services.health.listeners.usage_wire import (
     decode,
     may_be_odd,
 )
-from services.health.storage.intake import Rejection
-from services.health.usecases.cloudevents import read_cloudevent
-from services.health.usecases.reading import UNREADABLE, read_event, rejection_of
+from services.health.storage.usage.intake import Rejection
+from services.health.usecases.usage.cloudevents import read_cloudevent
+from services.health.usecases.usage.reading import UNREADABLE, read_event, rejection_of
 from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id

@@ -1,6 +1,6 @@
 """Look accounts up."""
 
-from services.health.storage import accounts
+from services.health.storage.account import accounts
 from shared.db.transaction import Row, Transaction
 from shared.kernel.errors import NotFound
 

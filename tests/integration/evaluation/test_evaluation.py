@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from services.health.usecases.files import load_profile
+from services.health.usecases.files.files import load_profile
 from tenure.cli.app import app
 from tenure.evaluation import report
 from tenure.evaluation.comparison import Quality, alarms_of, days_to_find, threshold_for

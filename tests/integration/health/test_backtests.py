@@ -12,9 +12,11 @@ import pytest
 
 from services.health.gateways.calculation import Calculation
 from services.health.jobs import run_backtests
-from services.health.storage import backtests, fitted, profiles
-from services.health.storage.backtests import LEASE
-from services.health.usecases.files import load_profile
+from services.health.storage.backtest import backtests
+from services.health.storage.backtest.backtests import LEASE
+from services.health.storage.profile import profiles
+from services.health.storage.score import fitted
+from services.health.usecases.files.files import load_profile
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.backtests import planted

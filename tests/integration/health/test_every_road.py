@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from services.health.listeners import UsageStream
-from services.health.storage import raw
-from services.health.usecases.files import load_profile
+from services.health.storage.usage import raw
+from services.health.usecases.files.files import load_profile
 from shared.bus.batches import Batch
 from shared.db.transaction import Database
 from tests.conftest import NOON

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from services.health.domain.score.score import Signal
 from services.health.jobs import refresh_scores
-from services.health.storage import accounts
-from services.health.usecases.signals import record_signal
+from services.health.storage.account import accounts
+from services.health.usecases.signal.signals import record_signal
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tenure.cli.app import app

@@ -9,8 +9,8 @@ import pytest
 
 from services.health.domain.profile.profile import Severity
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
-from services.health.usecases.files import load_profile
-from services.health.usecases.risks import settle
+from services.health.usecases.files.files import load_profile
+from services.health.usecases.risk.risks import settle
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import OpenClient, OpenDatabase

@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from services.health.jobs import Sealer, count_metrics, fill_metrics, refresh_scores
-from services.health.storage import accounts, backfills, metrics, standing
-from services.health.storage.standing import SignedContract
-from services.health.usecases.activation import activate_version, add_version, roll_out
-from services.health.usecases.backfilling import fill_some
-from services.health.usecases.metrics import HISTORY_DAYS
+from services.health.storage.account import accounts, standing
+from services.health.storage.account.standing import SignedContract
+from services.health.storage.metric import backfills, metrics
+from services.health.usecases.metric.backfilling import fill_some
+from services.health.usecases.metric.metrics import HISTORY_DAYS
+from services.health.usecases.profile.activation import activate_version, add_version, roll_out
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_document

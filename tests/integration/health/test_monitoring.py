@@ -11,9 +11,10 @@ from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.jobs import refresh_scores, seal_group
-from services.health.storage import accounts, alarms
-from services.health.storage.accounts import PeerGroup
-from services.health.usecases.calibrating import calibrate_when_due
+from services.health.storage.account import accounts
+from services.health.storage.account.accounts import PeerGroup
+from services.health.storage.detector import alarms
+from services.health.usecases.detector.calibrating import calibrate_when_due
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_document, default_profile

@@ -4,9 +4,10 @@ from typing import Any
 
 import yaml
 
-from services.health.storage import accounts, profiles, standing
-from services.health.usecases.documents import read_document
-from services.health.usecases.profiles import PROFILES, Profiles
+from services.health.storage.account import accounts, standing
+from services.health.storage.profile import profiles
+from services.health.usecases.profile.documents import read_document
+from services.health.usecases.profile.profiles import PROFILES, Profiles
 from shared.db.transaction import Database, Transaction
 from tests.builders.health import default_document
 from tests.conftest import NOON, OpenDatabase

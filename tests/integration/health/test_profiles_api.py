@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from services.health.jobs import refresh_scores, roll_out_profiles
-from services.health.storage import accounts, profiles
-from services.health.usecases.files import load_profile
+from services.health.storage.account import accounts
+from services.health.storage.profile import profiles
+from services.health.usecases.files.files import load_profile
 from shared.db.transaction import Database
 from tests.builders.health import default_document
 from tests.conftest import OpenClient, OpenDatabase

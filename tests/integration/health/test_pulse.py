@@ -10,10 +10,11 @@ import pytest
 
 from services.health.domain.score.score import Band, Evidence, score_account
 from services.health.jobs import look_again
-from services.health.storage import accounts, scores
-from services.health.storage.scores import Rescored, Scored
-from services.health.usecases.files import load_profile
-from services.health.usecases.pulse import compare, current
+from services.health.storage.account import accounts
+from services.health.storage.score import scores
+from services.health.storage.score.scores import Rescored, Scored
+from services.health.usecases.files.files import load_profile
+from services.health.usecases.risk.pulse import compare, current
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import OpenClient, OpenDatabase

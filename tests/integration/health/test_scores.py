@@ -15,11 +15,11 @@ from services.health.domain.profile.profile import Profile
 from services.health.domain.score.loss_model import Calibration, LossModel
 from services.health.domain.score.percentile import Distribution
 from services.health.jobs import refresh_scores, refresh_stale_scores, thin_scores
-from services.health.storage import accounts
-from services.health.usecases.comparing import compute_distributions
-from services.health.usecases.explaining import KEPT, Archive, explain
-from services.health.usecases.files import load_profile
-from services.health.usecases.scoring import Models, Panel, rescore
+from services.health.storage.account import accounts
+from services.health.usecases.files.files import load_profile
+from services.health.usecases.score.comparing import compute_distributions
+from services.health.usecases.score.explaining import KEPT, Archive, explain
+from services.health.usecases.score.scoring import Models, Panel, rescore
 from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_document

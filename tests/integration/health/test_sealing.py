@@ -11,10 +11,11 @@ from services.health.domain.detector.gpr import SegmentDay, seal_day
 from services.health.domain.detector.state import DetectorState, SegmentState
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
 from services.health.jobs import Sealer
-from services.health.storage import accounts, detector, peers
-from services.health.usecases.planning import HISTORY_DAYS, plan_days
-from services.health.usecases.profiles import PROFILES
-from services.health.usecases.sealing import seal_piece
+from services.health.storage.account import accounts
+from services.health.storage.detector import detector, peers
+from services.health.usecases.detector.planning import HISTORY_DAYS, plan_days
+from services.health.usecases.detector.sealing import seal_piece
+from services.health.usecases.profile.profiles import PROFILES
 from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_profile

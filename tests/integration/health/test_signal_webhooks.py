@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.health.usecases.files import load_catalogue, load_mappings
+from services.health.usecases.files.files import load_catalogue, load_mappings
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import NOON, OpenClient, OpenDatabase

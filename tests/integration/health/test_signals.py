@@ -12,9 +12,9 @@ import pytest
 from services.health.domain.score.score import Signal
 from services.health.jobs import refresh_scores
 from services.health.listeners import UsageStream
-from services.health.storage.usage import SCORED_AFTER_USAGE
-from services.health.usecases.files import load_catalogue, load_profile
-from services.health.usecases.signals import record_signal
+from services.health.storage.usage.usage import SCORED_AFTER_USAGE
+from services.health.usecases.files.files import load_catalogue, load_profile
+from services.health.usecases.signal.signals import record_signal
 from shared.db import inbox
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock

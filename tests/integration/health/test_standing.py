@@ -4,7 +4,7 @@ from datetime import date
 
 from services.health.domain.profile.standing import LifeStage, Standing
 from services.health.listeners import LISTENERS
-from services.health.storage import standing
+from services.health.storage.account import standing
 from shared.contracts.event import Event, Fact
 from shared.contracts.onboarding import OnboardingCompleted, OnboardingStarted
 from shared.contracts.renewals import ContractAmended, ContractSigned, RenewalLost

@@ -9,11 +9,11 @@ import yaml
 from services.health.jobs import fill_metrics, refresh_scores
 from services.health.listeners import UsageStream
 from services.health.listeners.usage_records import Read
-from services.health.storage import metrics, sums
-from services.health.usecases.activation import activate_version, add_version
-from services.health.usecases.profiles import Profiles
-from services.health.usecases.summing import make_sums
-from services.health.usecases.verifying import Difference, verify_usage
+from services.health.storage.metric import metrics, sums
+from services.health.usecases.metric.summing import make_sums
+from services.health.usecases.profile.activation import activate_version, add_version
+from services.health.usecases.profile.profiles import Profiles
+from services.health.usecases.usage.verifying import Difference, verify_usage
 from shared.bus.consumer import Batch
 from shared.db import inbox
 from shared.db.transaction import Database

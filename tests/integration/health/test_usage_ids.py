@@ -12,10 +12,10 @@ from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
 from services.health.jobs import keep_usage_days, merge_usage_ids
 from services.health.listeners import UsageStream, usage
-from services.health.storage import intake, usage_days, usage_ids
-from services.health.storage.intake import Waiting
-from services.health.storage.usage_ids import Claim, CountedMeanwhileError
-from services.health.usecases.files import load_profile
+from services.health.storage.usage import intake, usage_days, usage_ids
+from services.health.storage.usage.intake import Waiting
+from services.health.storage.usage.usage_ids import Claim, CountedMeanwhileError
+from services.health.usecases.files.files import load_profile
 from shared.db import inbox
 from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import FixedClock

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from services.health.jobs import keep_usage_days
 from services.health.listeners import UsageStream
-from services.health.storage import accounts, raw, usage_days
-from services.health.storage.raw import RawEvent
-from services.health.usecases.files import load_profile
-from services.health.usecases.verifying import Difference, verify_usage
+from services.health.storage.account import accounts
+from services.health.storage.usage import raw, usage_days
+from services.health.storage.usage.raw import RawEvent
+from services.health.usecases.files.files import load_profile
+from services.health.usecases.usage.verifying import Difference, verify_usage
 from shared.db import inbox
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock

@@ -9,8 +9,9 @@ import pytest
 
 from services.health.jobs import Sealer, refresh_scores
 from services.health.listeners import UsageStream
-from services.health.storage import accounts, detector
-from services.health.usecases.files import load_profile
+from services.health.storage.account import accounts
+from services.health.storage.detector import detector
+from services.health.usecases.files.files import load_profile
 from shared.bus.batches import Batch
 from shared.db import inbox
 from shared.db.transaction import Database

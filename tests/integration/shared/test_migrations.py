@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
-from services.health.storage import usage_ids
+from services.health.storage.usage import usage_ids
 from shared.auth import keys
 from shared.auth.key_ring import KeyRing
 from shared.db.engine import create_engine

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.health.usecases.backtest_report import month_chart
+from services.health.usecases.backtest.report import month_chart
 
 
 def month(number: int) -> dict[str, Any]:

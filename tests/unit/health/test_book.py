@@ -9,8 +9,8 @@ from services.health.domain.profile.profile import Profile, Tiers
 from services.health.domain.profile.reading import ProfileInvalid
 from services.health.domain.profile.selection import AppliesTo
 from services.health.domain.profile.standing import LifeStage
-from services.health.usecases.documents import read_document
-from services.health.usecases.files import shipped_profiles
+from services.health.usecases.files.files import shipped_profiles
+from services.health.usecases.profile.documents import read_document
 from tests.builders.health import default_document
 
 LANDING, ESTABLISHED = LifeStage.ONBOARDING, LifeStage.ESTABLISHED

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from services.health.domain.profile.reading import Place, ProfileInvalid, pointer
-from services.health.usecases.documents import read_document
-from services.health.usecases.places import Places
+from services.health.usecases.files.places import Places
+from services.health.usecases.profile.documents import read_document
 from tests.builders.health import default_document
 
 GOOD = """\

@@ -32,7 +32,7 @@ from services.health.domain.risk.reasons import (
 )
 from services.health.domain.risk.risk import Decision, Finding, Opened, Recovered, Stage
 from services.health.domain.score.score import Band, Signal, score_account
-from services.health.usecases.risks import title_of
+from services.health.usecases.risk.risks import title_of
 from tests.builders.health import NOW, days_ago, default_profile, evidence
 
 PROFILE = default_profile()

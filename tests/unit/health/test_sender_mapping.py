@@ -24,7 +24,7 @@ from services.health.domain.signal.signature import (
     SchemeKind,
     verify,
 )
-from services.health.usecases.files import load_catalogue
+from services.health.usecases.files.files import load_catalogue
 from tests.builders.health import NOW
 
 MAPPING: dict[str, Any] = {

@@ -9,7 +9,7 @@ from services.health.domain.profile.profile import Severity
 from services.health.domain.profile.reading import SourceFile
 from services.health.domain.signal.catalogue import Catalogue, SignalValueInvalid, rules_in_force
 from services.health.domain.signal.parsing import SignalsInvalid, parse_catalogue
-from services.health.usecases.files import load_catalogue
+from services.health.usecases.files.files import load_catalogue
 from tests.builders.health import default_document, default_profile
 
 OWN = {

@@ -17,7 +17,7 @@ from services.health.domain.score.score import (
     band_after,
     score_account,
 )
-from services.health.usecases.documents import read_document
+from services.health.usecases.profile.documents import read_document
 from tests.builders.health import NOW, days_ago
 
 PAGE = (Path(__file__).parents[3] / "docs/health-score.md").read_text(encoding="utf-8")

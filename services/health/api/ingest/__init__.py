@@ -1,0 +1,1 @@
+"""The ingest door: what product backends send, on every path their SDKs know."""

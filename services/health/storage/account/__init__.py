@@ -1,0 +1,1 @@
+"""Accounts, and what other services say of them."""

@@ -1,0 +1,1 @@
+"""Back-tests, and the past that they replay."""

@@ -1,0 +1,1 @@
+"""What the detector knows: of accounts, of their days, of their peers."""

@@ -1,0 +1,1 @@
+"""Metrics: values, sums of properties, and how far their history is filled."""

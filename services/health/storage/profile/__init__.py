@@ -1,0 +1,1 @@
+"""Profiles, and how far a change of them has come."""

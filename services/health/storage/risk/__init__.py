@@ -1,0 +1,1 @@
+"""Risks, the list of accounts at risk, and what people think."""

@@ -1,0 +1,1 @@
+"""Scores: current, past, and what they are compared with."""

@@ -1,0 +1,1 @@
+"""The drop detector: days planned and sealed, alarms kept to their budget."""

@@ -1,0 +1,1 @@
+"""Profiles: written by people, checked, put in force."""

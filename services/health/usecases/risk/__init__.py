@@ -1,0 +1,1 @@
+"""Risks: found, ranked, and what people do about them."""

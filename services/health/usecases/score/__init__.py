@@ -1,0 +1,1 @@
+"""Scores: computed, compared, explained, charted."""

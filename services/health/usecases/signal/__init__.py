@@ -1,0 +1,1 @@
+"""Signals: recorded, from whoever sends them."""

@@ -1,0 +1,1 @@
+"""Usage: taken in, read, counted exactly once, and proved."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import uvicorn
 
-from services.health.jobs import merge_usage_ids
+from services.health.jobs.upkeep import merge_usage_ids
 from services.health.main import SERVICE
 from services.health.settings import Settings
 from shared.web.service import build_service

@@ -21,7 +21,7 @@ from services.health.domain.detector.state import SegmentState
 from services.health.domain.profile.metrics import Metric, MetricKind, watched
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
-from services.health.jobs import bring_up
+from services.health.jobs.sealing import bring_up
 from services.health.settings import EVENT_GRACE, WALL_GRACE
 from services.health.storage.account.accounts import PeerGroup
 from services.health.storage.detector import detector, peers

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from services.health.domain.usage.event import LONGEST_ID, InvalidEvent, Reception, UsageEvent
+from services.health.domain.usage.event import Reception, UsageEvent
+from services.health.domain.usage.members import LONGEST_ID, InvalidEvent
 from services.health.usecases.usage.intake import values_of
 from services.health.usecases.usage.lines import read_line
 from services.health.usecases.usage.reading import check_travelling, read_event

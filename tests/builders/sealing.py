@@ -7,7 +7,7 @@ import numpy as np
 
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
-from services.health.jobs import seal_group
+from services.health.jobs.sealing import seal_group
 from services.health.storage.account.accounts import PeerGroup
 from services.health.usecases.detector.planning import Sealing
 from shared.db.transaction import Database, Transaction

@@ -11,7 +11,8 @@ from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from services.health.domain.usage.event import InvalidEvent, Reception, read_cloudevent
+from services.health.domain.usage.event import Reception, read_cloudevent
+from services.health.domain.usage.members import InvalidEvent
 from shared.bus.consumer import Batch, Record
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.listeners import on

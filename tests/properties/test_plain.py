@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.health.api.ingest.plain import take_plain
 from services.health.api.ingest.sorting import sort
-from services.health.domain.usage.event import LARGEST_EVENT, InvalidEvent, Reception, UsageEvent
+from services.health.domain.usage.event import LARGEST_EVENT, Reception, UsageEvent
+from services.health.domain.usage.members import InvalidEvent
 from services.health.domain.usage.segment import read_message
 from services.health.usecases.usage.intake import values_of
 

@@ -9,12 +9,12 @@ from services.health.domain.usage.arrivals import Arrivals, Came, amounts_of, ke
 from services.health.domain.usage.counting import Wanted
 from services.health.domain.usage.event import (
     BACKFILL_AFTER,
-    InvalidEvent,
     Reception,
     UsageEvent,
     is_too_old,
     oldest_at,
 )
+from services.health.domain.usage.members import InvalidEvent
 from services.health.listeners.usage_exceptions import as_text, is_binary, texts_of
 from services.health.listeners.usage_wire import (
     SURELY_FLAT_BYTES,

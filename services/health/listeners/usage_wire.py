@@ -9,7 +9,8 @@ import msgspec
 
 from services.health.domain.usage.arrivals import Amount, amounts_of, keys_of
 from services.health.domain.usage.counting import Wanted
-from services.health.domain.usage.event import LARGEST_EVENT, LONGEST_ID, LONGEST_NAME
+from services.health.domain.usage.event import LARGEST_EVENT
+from services.health.domain.usage.members import LONGEST_ID, LONGEST_NAME
 from services.health.usecases.usage.reading import UNREADABLE, may_be_unstorable
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]

@@ -9,7 +9,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.health.domain.usage.event import InvalidEvent, Reception, read_cloudevent
+from services.health.domain.usage.event import Reception, read_cloudevent
+from services.health.domain.usage.members import InvalidEvent
 from shared.bus.tail import tail
 from shared.bus.topics import USAGE_TOPIC
 from shared.contracts.registry import topic_of

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.health.jobs import refresh_scores
+from services.health.jobs.upkeep import refresh_scores
 from services.health.listeners import LISTENERS
 from shared.contracts.event import Event, Fact
 from shared.contracts.onboarding import AccountOpened, ContactAdded, ContactLeft

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from services.health.gateways.calculation import Calculation
-from services.health.jobs import run_backtests
+from services.health.jobs.backtests import run_backtests
 from services.health.storage.backtest import backtests
 from services.health.storage.backtest.backtests import LEASE
 from services.health.storage.profile import profiles

@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from services.health.domain.score.score import Signal
-from services.health.jobs import refresh_scores
+from services.health.jobs.upkeep import refresh_scores
 from services.health.storage.account import accounts
 from services.health.usecases.signal.signals import record_signal
 from shared.db.transaction import Database

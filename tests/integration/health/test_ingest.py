@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.health.jobs import forget_intake
+from services.health.jobs.upkeep import forget_intake
 from shared.kernel.clock import FixedClock
 from tests.conftest import OpenClient, OpenDatabase, make_key
 

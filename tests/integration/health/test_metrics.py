@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from services.health.jobs import Sealer, count_metrics, fill_metrics, refresh_scores
+from services.health.jobs.sealing import Sealer
+from services.health.jobs.upkeep import count_metrics, fill_metrics, refresh_scores
 from services.health.storage.account import accounts, standing
 from services.health.storage.account.standing import SignedContract
 from services.health.storage.metric import backfills, metrics

@@ -10,7 +10,8 @@ import pytest
 from services.health.domain.profile.book import ProfileBook
 from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
-from services.health.jobs import refresh_scores, seal_group
+from services.health.jobs.sealing import seal_group
+from services.health.jobs.upkeep import refresh_scores
 from services.health.storage.account import accounts
 from services.health.storage.account.accounts import PeerGroup
 from services.health.storage.detector import alarms

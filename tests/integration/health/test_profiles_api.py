@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from services.health.jobs import refresh_scores, roll_out_profiles
+from services.health.jobs.upkeep import refresh_scores, roll_out_profiles
 from services.health.storage.account import accounts
 from services.health.storage.profile import profiles
 from services.health.usecases.files.files import load_profile

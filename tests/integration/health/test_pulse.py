@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.health.domain.score.score import Band, Evidence, score_account
-from services.health.jobs import look_again
+from services.health.jobs.upkeep import look_again
 from services.health.storage.account import accounts
 from services.health.storage.score import scores
 from services.health.storage.score.scores import Rescored, Scored

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from services.health.jobs import look_again
+from services.health.jobs.upkeep import look_again
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.conftest import OpenClient, OpenDatabase

@@ -14,7 +14,7 @@ from services.health.domain.profile.parsing import parse_profile
 from services.health.domain.profile.profile import Profile
 from services.health.domain.score.loss_model import Calibration, LossModel
 from services.health.domain.score.percentile import Distribution
-from services.health.jobs import refresh_scores, refresh_stale_scores, thin_scores
+from services.health.jobs.upkeep import refresh_scores, refresh_stale_scores, thin_scores
 from services.health.storage.account import accounts
 from services.health.usecases.files.files import load_profile
 from services.health.usecases.score.comparing import compute_distributions

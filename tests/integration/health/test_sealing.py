@@ -10,7 +10,7 @@ import pytest
 from services.health.domain.detector.gpr import SegmentDay, seal_day
 from services.health.domain.detector.state import DetectorState, SegmentState
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
-from services.health.jobs import Sealer
+from services.health.jobs.sealing import Sealer
 from services.health.storage.account import accounts
 from services.health.storage.detector import detector, peers
 from services.health.usecases.detector.planning import HISTORY_DAYS, plan_days

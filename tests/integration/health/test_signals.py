@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.health.domain.score.score import Signal
-from services.health.jobs import refresh_scores
+from services.health.jobs.upkeep import refresh_scores
 from services.health.listeners import UsageStream
 from services.health.storage.usage.usage import SCORED_AFTER_USAGE
 from services.health.usecases.files.files import load_catalogue, load_profile

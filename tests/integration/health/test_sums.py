@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from services.health.jobs import fill_metrics, refresh_scores
+from services.health.jobs.upkeep import fill_metrics, refresh_scores
 from services.health.listeners import UsageStream
 from services.health.listeners.usage_records import Read
 from services.health.storage.metric import metrics, sums

@@ -10,7 +10,7 @@ import pytest
 
 from services.health.domain.usage.arrivals import keys_of
 from services.health.domain.usage.known_ids import KnownIds
-from services.health.jobs import keep_usage_days, merge_usage_ids
+from services.health.jobs.upkeep import keep_usage_days, merge_usage_ids
 from services.health.listeners import UsageStream, usage
 from services.health.storage.usage import intake, usage_days, usage_ids
 from services.health.storage.usage.intake import Waiting

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.health.jobs import keep_usage_days
+from services.health.jobs.upkeep import keep_usage_days
 from services.health.listeners import UsageStream
 from services.health.storage.account import accounts
 from services.health.storage.usage import raw, usage_days

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.health.jobs import Sealer, refresh_scores
+from services.health.jobs.sealing import Sealer
+from services.health.jobs.upkeep import refresh_scores
 from services.health.listeners import UsageStream
 from services.health.storage.account import accounts
 from services.health.storage.detector import detector

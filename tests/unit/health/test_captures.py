@@ -11,12 +11,12 @@ from services.health.domain.usage.event import (
     AliasCall,
     GroupCall,
     IdentifyCall,
-    InvalidEvent,
     NoUse,
     Reception,
     UsageEvent,
     read_cloudevent,
 )
+from services.health.domain.usage.members import InvalidEvent
 from services.health.domain.usage.posthog import read_capture
 from services.health.domain.usage.segment import read_message
 

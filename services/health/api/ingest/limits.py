@@ -6,13 +6,11 @@ from pydantic import BaseModel, Field
 from services.health.api.ingest.sorting import MOST_EVENTS
 from services.health.domain.usage.event import (
     BACKFILL_AFTER,
-    DEEPEST,
     LARGEST_EVENT,
-    LONGEST_ID,
-    LONGEST_NAME,
     MOST_AHEAD,
     MOST_BEHIND,
 )
+from services.health.domain.usage.members import DEEPEST, LONGEST_ID, LONGEST_NAME
 from services.health.settings import Settings
 from shared.web.problems import RETRY_SECONDS
 from shared.web.routing import api_router

@@ -13,15 +13,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from services.health.domain.usage.event import (
-    BACKFILL_AFTER,
-    DEEPEST,
-    LARGEST_EVENT,
-    LONGEST_ID,
-    LONGEST_NAME,
-    MOST_AHEAD,
-    Reception,
-)
+from services.health.domain.usage.event import BACKFILL_AFTER, LARGEST_EVENT, MOST_AHEAD, Reception
+from services.health.domain.usage.members import DEEPEST, LONGEST_ID, LONGEST_NAME
 from services.health.usecases.usage.reading import may_be_unstorable
 from shared.bus.packing import Value
 from shared.kernel.ids import is_account_id

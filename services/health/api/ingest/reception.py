@@ -6,7 +6,8 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from services.health.api.ingest.body import InvalidGzip, PayloadTooLarge, UnsupportedEncoding
-from services.health.domain.usage.event import InvalidEvent, Reception, read_time
+from services.health.domain.usage.event import Reception
+from services.health.domain.usage.members import InvalidEvent, read_time
 from services.health.settings import Settings
 from services.health.usecases.usage.intake import USAGE_HEADERS
 from shared.auth.key_ring import KeyRing

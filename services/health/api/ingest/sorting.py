@@ -9,7 +9,8 @@ from fastapi import Request, Response
 from services.health.api.ingest.body import PayloadTooLarge
 from services.health.api.ingest.plain import take_plain
 from services.health.api.ingest.reception import InvalidEvents, InvalidJson, is_strict, packer_of
-from services.health.domain.usage.event import InvalidEvent, Reception
+from services.health.domain.usage.event import Reception
+from services.health.domain.usage.members import InvalidEvent
 from services.health.domain.usage.segment import read_message
 from services.health.usecases.usage.intake import Intake, take_in
 from services.health.usecases.usage.reading import (

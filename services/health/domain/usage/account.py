@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.health.domain.usage.account_group import AccountGroups
-from services.health.domain.usage.event import InvalidEvent, as_id, shown
+from services.health.domain.usage.members import InvalidEvent, as_id, shown
 from shared.kernel.ids import is_account_id
 
 _PROPERTIES = ("groupId", "account_id", "company_id")

@@ -13,15 +13,11 @@ from services.health.domain.usage.event import (
     Call,
     GroupCall,
     IdentifyCall,
-    InvalidEvent,
     NoUse,
     Reception,
     UsageEvent,
-    members,
-    short,
-    text,
-    user,
 )
+from services.health.domain.usage.members import InvalidEvent, members, short, text, user
 from services.health.domain.usage.segment import message_id
 
 _NO_USE = frozenset(

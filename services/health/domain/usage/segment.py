@@ -5,14 +5,16 @@ from typing import Any
 
 from services.health.domain.usage.account import account_id, account_of
 from services.health.domain.usage.event import (
-    LONGEST_ID,
     AliasCall,
     Call,
     GroupCall,
     IdentifyCall,
-    InvalidEvent,
     Reception,
     UsageEvent,
+)
+from services.health.domain.usage.members import (
+    LONGEST_ID,
+    InvalidEvent,
     as_id,
     members,
     short,

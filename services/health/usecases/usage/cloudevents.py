@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from services.health.domain.usage import event as usage_event
-from services.health.domain.usage.event import InvalidEvent, Reception, UsageEvent, check_storable
+from services.health.domain.usage.event import Reception, UsageEvent
+from services.health.domain.usage.members import InvalidEvent, check_storable, shown
 from services.health.usecases.usage.reading import UNREADABLE
 
 
@@ -64,7 +65,7 @@ def _unpacked(packed: object, event: Mapping[str, Any]) -> object:
 
 
 def _not_json(content_type: object) -> str:
-    label = f" ({usage_event.shown(content_type)})" if content_type else ""
+    label = f" ({shown(content_type)})" if content_type else ""
     return (
         f'data{label} is no JSON in UTF-8: send an object like {{"user_id": "u-42", '
         '"properties": {}}, or no data.'

@@ -7,14 +7,11 @@ from typing import TypeVar
 
 import msgspec
 
-from services.health.domain.usage.event import (
-    LARGEST_EVENT,
+from services.health.domain.usage.event import LARGEST_EVENT, Call, Reception, UsageEvent
+from services.health.domain.usage.members import (
     LONGEST_ID,
     SURELY_FLAT,
-    Call,
     InvalidEvent,
-    Reception,
-    UsageEvent,
     check_storable,
 )
 from services.health.storage.usage.intake import Rejection

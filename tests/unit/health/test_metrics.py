@@ -146,6 +146,13 @@ def test_a_sum_adds_its_events_and_knows_since_when_all_of_them_are_added_up() -
     assert found.baseline == "amount adds up to 100 over 4 events in the 10 days known of 28"
 
 
+@pytest.mark.parametrize(("seen", "value"), [("order.paid", None), ("page.viewed", 0)])
+def test_events_without_the_number_are_no_sum_of_nothing(seen: str, value: float | None) -> None:
+    since = {PAID: date.min, REFUNDED: date.min}
+    found = measure(SPENT, a_window(events={seen: Tally(3, DAY)}, sums_since=since))
+    assert (found and found.value) == value
+
+
 @pytest.mark.parametrize(
     "since", [{}, {PAID: date.min}, {PAID: date.min, REFUNDED: DAY + timedelta(days=1)}]
 )
@@ -169,8 +176,9 @@ def test_the_score_listens_from_a_week_on_or_the_whole_of_a_shorter_window(
 def test_every_kind_has_a_formula() -> None:
     for kind in MetricKind:
         metric = Metric("m", kind, ("report.exported",), "amount")
-        pairs = dict.fromkeys(metric.pairs(), date.min)
-        assert measure(metric, a_window(seats=9, sums_since=pairs)) is not None
+        since = dict.fromkeys(metric.pairs(), date.min)
+        sums = dict.fromkeys(metric.pairs(), (7.0, 1))
+        assert measure(metric, a_window(seats=9, sums=sums, sums_since=since)) is not None
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def _sum(metric: Metric, window: Window) -> Measured | None:
     )
     parts = [window.sums.get(pair, (0.0, 0)) for pair in pairs]
     total, n = math.fsum(part[0] for part in parts), sum(part[1] for part in parts)
+    if n == 0 and any(metric.counts(name) for name in window.events):
+        return None  # events without the number, which may be called otherwise: that is no zero
     words = f"{metric.property} adds up to {figure(total)} over {counted(n, 'event')}"
     return _measured(window, total, n, f"{words} in {_span(metric, window)}")
 

@@ -58,6 +58,7 @@ def how_to_provide(line: Line) -> str:
             "knows of it can note it, or an administrator connects the tool that has it."
         )
     return (
-        f"{label(line.metric)} is not measured yet: what it is counted from was not seen, or no "
-        "metric of the profile has this name. Whoever keeps the health profile can tell."
+        f"{label(line.metric)} is not measured yet: what it is counted from was not seen or "
+        "carries no number, or no metric of the profile has this name. Whoever keeps the health "
+        "profile can tell."
     )

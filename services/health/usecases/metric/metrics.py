@@ -163,7 +163,7 @@ async def _of_length(
     about: _About,
 ) -> Mapping[tuple[str, date], Window]:
     ends = [(task.account.account_id, day) for task in tasks for day in task.days]
-    events = await metrics.tallies(tx, ends, length) if kinds - {MetricKind.SUM} else {}
+    events = await metrics.tallies(tx, ends, length)
     await metrics.note_events(tx, _last_days(events.values()))
     users = await metrics.users(tx, ends, length) if kinds & _OF_USERS else {}
     added = await metrics.sums(tx, ends, length) if MetricKind.SUM in kinds else {}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from shared.bus.batches import Batch, Record
 from shared.bus.listeners import Listener
-from shared.bus.retry import Backoff, GiveUp
+from shared.bus.retry import Backoff, GiveUp, defect
 from shared.contracts.event import Event, Fact, MalformedEvent
 from shared.contracts.registry import BY_TYPE, fact_of
 from shared.db import dead_letters, inbox
@@ -79,6 +79,11 @@ class Dispatcher:
             fact = fact_of(event) if event.type in self._by_type else None
         except MalformedEvent as error:
             await self._set_aside(record, move, GiveUp(error.code(), error.detail))
+            return True
+        except Exception as error:
+            # Reading touches nothing but the record: tried again, it would fail as it did.
+            log.exception("event_not_read", topic=record.topic, offset=record.offset)
+            await self._set_aside(record, move, defect(error))
             return True
         if fact is None:
             _count_passed_over(event.type)

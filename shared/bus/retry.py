@@ -21,6 +21,11 @@ class GiveUp:
     reason: str
 
 
+def defect(error: BaseException) -> GiveUp:
+    """Give up for a mistake of ours, which a new version may mend."""
+    return GiveUp("defect", f"{type(error).__name__}: {error}")
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Waits that double from ``first`` to ``cap`` seconds; a defect gets ``attempts`` tries.
@@ -44,5 +49,5 @@ class Backoff:
         if isinstance(error, Refusal) or is_unavailable(error):
             return wait
         if attempt >= self.attempts:
-            return GiveUp("defect", f"{type(error).__name__}: {error}")
+            return defect(error)
         return wait

@@ -31,6 +31,9 @@ from services.health.usecases.usage.reading import UNREADABLE, read_event, rejec
 from shared.bus.batches import Record
 from shared.bus.retry import GiveUp
 from shared.kernel.ids import is_account_id
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
 
 _KNOWN_ACCOUNTS = 200_000
 _AT_ONCE = 1_000
@@ -154,6 +157,10 @@ class RecordReader:
                 event = read_event(text, reception, read_cloudevent)
             except InvalidEvent as error:
                 into.rejections.append(rejection_of(text, error, reception))
+            except Exception as error:
+                # Reading touches nothing but the event: tried again, it would fail as it did.
+                log.exception("event_not_read", topic=record.topic, offset=record.offset)
+                into.rejections.append(rejection_of(text, _unread(error), reception))
             else:
                 self._add(event, came, into)
 
@@ -169,6 +176,10 @@ class RecordReader:
         to.times.append(event.time)
         to.came.append(came)
         into.values.append(as_text(event))
+
+
+def _unread(error: Exception) -> InvalidEvent:
+    return InvalidEvent("defect", f"The event could not be read, a mistake of ours: {error!r}.")
 
 
 def _run_of(plains: Sequence[_Plain]) -> _Run:
@@ -208,7 +219,7 @@ def _past(run: _Run, first: int) -> Iterator[int]:
 
 
 def _received_at(record: Record, now: datetime) -> datetime:
-    """Return when a record came in: its stamp, which is its sender's, unless that cannot be."""
+    """Return when a record came in: its stamp, which a sender may have set, unless it cannot be."""
     try:
         stamp = datetime.fromtimestamp(record.timestamp / 1000, UTC)
     except (ValueError, OverflowError, OSError):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.health.domain.usage.event import Reception, read_cloudevent
-from services.health.listeners import UsageStream
+from services.health.domain.usage.event import Reception, UsageEvent, read_cloudevent
+from services.health.listeners import UsageStream, usage_records
 from shared.bus.batches import Batch
 from shared.contracts.event import Event, MalformedEvent
 from shared.db.transaction import Database
@@ -65,6 +65,24 @@ async def test_a_hostile_record_is_set_aside_and_the_next_one_counts(
     assert await counted(health) == 1
     sql = "SELECT (SELECT count(*) FROM rejections) + (SELECT count(*) FROM dead_letters)"
     assert await value(health, sql) >= 1
+
+
+async def test_an_event_that_we_fail_to_read_is_a_rejection(
+    health: Database, stream: UsageStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(message: object, reception: Reception) -> UsageEvent:
+        found = read_cloudevent(message, reception)
+        if found.id == "odd":
+            raise RuntimeError("a mistake of ours")
+        return found
+
+    monkeypatch.setattr(usage_records, "read_cloudevent", stumble)
+    # In base64 they are read one by one.
+    odd, fine = (event(one, data=None, data_base64="e30=") for one in ("odd", "fine"))
+    await stream.handle([batch([odd, fine])], GROUP)
+    assert await counted(health) == 1
+    sql = "SELECT string_agg(code || ': ' || event_id, '') FROM rejections"
+    assert await value(health, sql) == "defect: odd"
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.bus import dispatcher
 from shared.bus.batches import Batch
 from shared.bus.dispatcher import Dispatcher
 from shared.bus.retry import Backoff
 from shared.bus.topics import Cluster
-from shared.contracts.event import Event, headers_of
+from shared.contracts.event import Event, Fact, headers_of
 from shared.contracts.onboarding import OwnerRemoved
+from shared.contracts.registry import fact_of
 from shared.db import dead_letters, inbox
 from shared.db.transaction import Database
 from shared.kernel.errors import Conflict
@@ -142,6 +144,25 @@ async def test_poison_is_quarantined_within_five_seconds_as_it_was(hall: Hall, w
     assert sorted(letter["value"] for letter in letters) == sorted(POISON.values())
     assert {letter["code"] for letter in letters} == {"malformed_event"}
     assert all(dead_letters.headers_of(letter) == ODD for letter in letters)
+
+
+async def test_a_record_that_we_fail_to_read_is_set_aside_too(
+    hall: Hall, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = events(an_account(), "odd", "fine")
+
+    def stumble(event: Event) -> Fact | None:
+        if event.id == first.id:
+            raise RuntimeError("a mistake of ours")
+        return fact_of(event)
+
+    monkeypatch.setattr(dispatcher, "fact_of", stumble)
+    async with hall.listening(Ear()):
+        await wire.say(hall.topic, first, second)
+        await hall.wait_for_positions(2)
+    assert await hall.heard() == ["fine"]
+    (letter,) = await hall.dead_letters()
+    assert (letter["code"], letter["reason"]) == ("defect", "RuntimeError: a mistake of ours")
 
 
 async def test_a_dead_letter_is_copied_with_its_reason_and_heard_when_it_is_retried(

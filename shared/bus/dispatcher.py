@@ -24,6 +24,11 @@ from shared.observability.tracing import span
 log = get_logger(__name__)
 
 _TIME_LIMIT = 30.0
+_ANSWER_LIMIT = 5.0
+
+
+class TooSlow(Exception):  # noqa: N818 - says what a listener was, as its dead letter does
+    """A listener took longer than it may, and the database was not to blame."""
 
 
 class Dispatcher:
@@ -102,20 +107,32 @@ class Dispatcher:
         while True:
             attempt += 1
             try:
-                async with asyncio.timeout(_TIME_LIMIT):
+                async with asyncio.timeout(_TIME_LIMIT) as limit:
                     await self._once(event, fact, listeners, move)
             except inbox.Fenced:
                 raise
             except Exception as error:
-                if is_unavailable(error):
+                cause = await self._why_so_slow(error) if limit.expired() else error
+                if is_unavailable(cause):
                     raise
-                decision = self._backoff.after(error, attempt)
+                decision = self._backoff.after(cause, attempt)
                 log.warning("listener_failed", type=event.type, id=event.id, exc_info=True)
                 if isinstance(decision, GiveUp):
                     return decision
                 await asyncio.sleep(decision.seconds)
             else:
                 return None
+
+    async def _why_so_slow(self, error: Exception) -> Exception:
+        """Tell a database that does not answer, which is waited for, from a listener at fault."""
+        try:
+            async with asyncio.timeout(_ANSWER_LIMIT), self._database.transaction() as tx:
+                await tx.fetch_value("SELECT 1")
+        except Exception as silence:
+            if is_unavailable(silence):
+                return error
+            raise
+        return TooSlow(f"it took longer than {_TIME_LIMIT:g} s, while the database answered")
 
     async def _once(
         self, event: Event, fact: Fact, listeners: Sequence[Listener], move: "Move"

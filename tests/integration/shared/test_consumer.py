@@ -14,10 +14,10 @@ from shared.bus.dispatcher import Dispatcher
 from shared.bus.retry import Backoff
 from shared.bus.topics import Cluster
 from shared.contracts.event import Event, Fact, headers_of
-from shared.contracts.onboarding import OwnerRemoved
+from shared.contracts.onboarding import AccountChanged, OwnerRemoved
 from shared.contracts.registry import fact_of
 from shared.db import dead_letters, inbox
-from shared.db.transaction import Database
+from shared.db.transaction import Database, Transaction
 from shared.kernel.errors import Conflict
 from tests.integration.shared.conftest import (
     Ear,
@@ -163,6 +163,45 @@ async def test_a_record_that_we_fail_to_read_is_set_aside_too(
     assert await hall.heard() == ["fine"]
     (letter,) = await hall.dead_letters()
     assert (letter["code"], letter["reason"]) == ("defect", "RuntimeError: a mistake of ours")
+
+
+async def test_a_listener_that_does_not_end_is_no_outage(
+    hall: Hall, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database answers: waiting for it would keep all that comes after from being heard."""
+
+    class Sleeper(Ear):
+        async def hear(self, tx: Transaction, fact: AccountChanged) -> None:
+            if fact.name == "asleep":
+                await asyncio.Event().wait()
+            await super().hear(tx, fact)
+
+    monkeypatch.setattr(dispatcher, "_TIME_LIMIT", 0.1)
+    async with hall.listening(Sleeper(), backoff=Backoff(first=0.01, attempts=2)):
+        await wire.say(hall.topic, *events(an_account(), "asleep", "fine"))
+        await hall.wait_for_positions(2)
+    assert await hall.heard() == ["fine"]
+    (letter,) = await hall.dead_letters()
+    assert letter["reason"] == "TooSlow: it took longer than 0.1 s, while the database answered"
+
+
+async def test_a_listener_waits_for_a_database_that_does_not_answer(
+    hall: Hall, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear = Ear()
+    monkeypatch.setattr(dispatcher, "_TIME_LIMIT", 0.2)
+    monkeypatch.setattr(dispatcher, "_ANSWER_LIMIT", 0.0)
+    async with hall.listening(ear, backoff=Backoff(first=0.01, attempts=1)):
+        async with hall.database.transaction() as tx:
+            await tx.execute("LOCK TABLE heard")
+            await wire.say(hall.topic, *events(an_account(), "late"))
+            await eventually(lambda: _was_called(ear, 2), what="tried twice")
+        await hall.wait_for("late")
+    assert await hall.dead_letters() == []
+
+
+async def _was_called(ear: Ear, times: int) -> bool:
+    return ear.calls >= times
 
 
 async def test_a_dead_letter_is_copied_with_its_reason_and_heard_when_it_is_retried(

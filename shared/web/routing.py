@@ -10,8 +10,10 @@ from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
+from shared.auth.principal import Unauthenticated
 from shared.contracts.showing import as_shown
 from shared.web import idempotency
+from shared.web.deps import asked_by, presented_secret, require_scopes
 from shared.web.query import check_query, parameters_of
 
 _MEBIBYTE = 1024 * 1024
@@ -33,8 +35,12 @@ class TenureRoute(APIRoute):
         """Return the handler; it runs while the transaction of the request is still open."""
         handle = super().get_route_handler()
         known = parameters_of(self.dependant)
+        is_guarded = require_scopes in asked_by(self.dependant)
 
         async def handle_once(request: Request) -> Response:
+            # Who has no key is told that first, not what else may be wrong.
+            if is_guarded and presented_secret(request) is None:
+                raise Unauthenticated
             if self.is_strict and request.scope["query_string"]:
                 check_query(request.query_params, known)
             limited = _limited(request, self.largest_body)

@@ -44,10 +44,12 @@ class Reader:
         """Return the events of a row, each encoded, by account. Raises `RowError`."""
         count = _count(row.get("count"))
         event = self._read(row, number)
-        ids = [event.id] if count == 1 else (f"{event.id}/{n}" for n in range(count))
+        if count == 1:
+            return iter(values_of([event]))
         if len(event.id) + len(f"/{count}") > LONGEST_ID:
             raise RowError(f"id is longer than {LONGEST_ID} characters, with the place in its row")
-        return (values_of([replace(event, id=each)])[0] for each in ids)
+        each = (replace(event, id=f"{event.id}/{n}") for n in range(count))
+        return (value for one in each for value in values_of([one]))
 
     def _read(self, row: Row, number: int) -> UsageEvent:
         if UNREADABLE_LINE in row:

@@ -161,8 +161,10 @@ class Scene:
         )
         if counted < len(owed):
             return f"{len(owed) - counted} events are not counted"
-        # Deliveries last: what was heard a moment ago has made its own by now.
-        return self._lag() or self._deliveries_left()
+        # Deliveries late: what was heard a moment ago has made its own by now. Each says that it
+        # arrived, so the outboxes are looked at once more.
+        left = self._lag() or self._deliveries_left()
+        return left or ("" if self._is_idle() else "deliveries are not told")
 
     def _deliveries_left(self) -> str:
         due = self.reader.value(

@@ -65,7 +65,7 @@ class WebhookTaken(BaseModel):
     recorded: int = Field(description="Signals recorded.")
     repeated: int = Field(description="Signals that were recorded before.")
     unmatched: int = Field(description="Signals that wait until their account is known.")
-    ignored: bool = Field(description="True for an event that means no signal.")
+    ignored: bool = Field(description="True when no event in it means a signal.")
 
 
 class ExternalAccount(BaseModel):
@@ -122,22 +122,22 @@ class AttributionDone(BaseModel):
     recorded: bool
 
 
-async def mapped_event(
+async def mapped_events(
     request: Request, mapping: Annotated[str, Path(pattern=_NAME)]
-) -> tuple[SenderMapping, MappedEvent]:
+) -> tuple[SenderMapping, tuple[MappedEvent, ...]]:
     """Return what a webhook says, once its signature is known to be good."""
     found = load_mappings().get(mapping)
     if found is None:
         raise MappingNotFound(f"there is no mapping {mapping!r}; see docs/signals.md")
     settings: Settings = request.app.state.settings
     now = request.app.state.clock.now()
-    body = await request.body()
+    body, headers = await request.body(), dict(request.headers)
     try:
-        verify(found.scheme, _secrets(found, settings), dict(request.headers), body, now)
+        verify(found.scheme, _secrets(found, settings), headers, body, now)
     except BadSignature:
         SIGNAL_WEBHOOKS.labels(found.name, "bad_signature").inc()
         raise
-    return found, read_webhook(found, _json(body), now)
+    return found, read_webhook(found, _json(body), headers, now)
 
 
 @senders.post(
@@ -145,19 +145,20 @@ async def mapped_event(
     responses=responses(MappingNotFound, WebhookNotSetUp, BadSignature, WebhookUnreadable),
 )
 async def receive_signal_webhook(
-    read: Annotated[tuple[SenderMapping, MappedEvent], Depends(mapped_event)], tx: Tx
+    read: Annotated[tuple[SenderMapping, tuple[MappedEvent, ...]], Depends(mapped_events)], tx: Tx
 ) -> WebhookTaken:
     """Take a webhook of another system; its mapping says what it means.
 
     The same event again is one signal. An event that means nothing here is answered with 200: a
-    sender would send anything else again and again.
+    sender would send anything else again and again. A body may be an array of events.
     """
-    mapping, event = read
-    taken = await take_webhook(tx, mapping, event)
+    mapping, events = read
+    taken = await take_webhook(tx, mapping, events)
     for outcome, count in taken._asdict().items():
         SIGNAL_WEBHOOKS.labels(mapping.name, outcome).inc(count)
-    SIGNAL_WEBHOOKS.labels(mapping.name, "ignored").inc(not event.signals)
-    return WebhookTaken(**taken._asdict(), ignored=not event.signals)
+    SIGNAL_WEBHOOKS.labels(mapping.name, "ignored").inc(sum(not each.signals for each in events))
+    is_ignored = not any(each.signals for each in events)
+    return WebhookTaken(**taken._asdict(), ignored=is_ignored)
 
 
 @router.put("/external-ids/{system}/{external_id:path}")

@@ -231,7 +231,7 @@ async def test_nobody_else_is_believed(sender: httpx.AsyncClient, csm: httpx.Asy
         (b"", "not JSON"),
         (b"\x00\xff", "not JSON"),
         (b"[" * 50_000, "not JSON"),
-        (b"[]", "not a JSON object"),
+        (b"[1]", "event 0 is not a JSON object"),
         (b"{}", "event.id"),
         (b'{"id": "evt_1", "created": 1}', "event.type"),
         (b'{"id": "evt_1", "type": "invoice.paid"}', "event.time"),
@@ -326,6 +326,33 @@ async def test_words_of_the_sender_are_translated_and_an_unknown_one_waits(
     assert (signal["type"], signal["value"]) == ("ticket_opened", urgent)
     (waits,) = (await csm.get("/api/v1/unmatched-signals")).json()["data"]
     assert (waits["value"], waits["code"]) == ("P9", "signal_value_invalid")
+
+
+async def test_an_array_is_taken_whole_whoever_its_events_are_of(
+    open_client: OpenClient, csm: httpx.AsyncClient, own_mappings: None
+) -> None:
+    desk = await open_client("health", health_webhook_secrets={"desk": "a-long-token"})
+    for org, account in ((1, "zeta"), (2, "acme")):
+        await csm.put(f"/api/v1/external-ids/desk/{org}", json={"account_id": account})
+    rated = [
+        {"id": f"{org}", "kind": "rated", "ticket": {"id": org, "org": org, "score": 5}}
+        for org in (1, 2, 3)
+    ]
+    body = [*rated, {"id": "4", "kind": "closed"}]
+    outcomes = [
+        await desk.post(
+            "/api/v1/signal-webhooks/desk", json=body, headers={"Authorization": "a-long-token"}
+        )
+        for _ in range(2)
+    ]
+    names = ("recorded", "repeated", "unmatched", "ignored")
+    assert [tuple(one.json()[name] for name in names) for one in outcomes] == [
+        (2, 0, 1, False),
+        (0, 2, 1, False),
+    ]
+    for account in ("zeta", "acme"):
+        assert [one["value"] for one in await kept(csm, account)] == [5]
+    assert len((await csm.get("/api/v1/unmatched-signals")).json()["data"]) == 1
 
 
 async def test_a_sender_names_itself_by_http_basic(

@@ -10,12 +10,15 @@ from standardwebhooks import Webhook
 
 from services.health.domain.profile.reading import SourceFile
 from services.health.domain.signal.mapping import (
+    MOST_SIGNALS,
     Condition,
+    MappedEvent,
+    SenderMapping,
     WebhookUnreadable,
-    at_path,
     read_webhook,
 )
 from services.health.domain.signal.reading_mapping import MappingInvalid, parse_mapping
+from services.health.domain.signal.sent import SentEvent, at_path
 from services.health.domain.signal.signature import (
     Algorithm,
     BadSignature,
@@ -49,13 +52,18 @@ BODY: dict[str, Any] = {
 }
 
 
-def mapping(**changes: Any) -> Any:
+def mapping(**changes: Any) -> SenderMapping:
     file = SourceFile("desk.yml", {**MAPPING, **changes}, lambda _path: None)
     return parse_mapping("desk", file, load_catalogue())
 
 
+def read_one(mapping: SenderMapping, body: object) -> MappedEvent:
+    (event,) = read_webhook(mapping, body, {}, NOW)
+    return event
+
+
 def test_an_event_is_read_by_its_paths() -> None:
-    event = read_webhook(mapping(), BODY, NOW)
+    event = read_one(mapping(), BODY)
     assert (event.id, event.type, event.account_id) == ("17", "ticket.rated", None)
     assert event.externals == (("desk", "991"),)
     assert event.at == datetime(2026, 3, 2, 11, tzinfo=UTC)
@@ -72,18 +80,18 @@ def test_words_of_the_sender_are_translated_and_others_taken_as_they_are(
     words = {"P1": "urgent", "2": "high"}
     opened = {"signal": "ticket_opened", "value": "ticket.score", "values": words}
     body = {**BODY, "ticket": {"score": sent}}
-    (signal,) = read_webhook(mapping(events={"ticket.rated": opened}), body, NOW).signals
+    (signal,) = read_one(mapping(events={"ticket.rated": opened}), body).signals
     assert signal.value == read
 
 
 def test_a_clock_that_runs_ahead_means_now() -> None:
     body = {**BODY, "meta": {"id": 17, "at": "2026-03-02T12:00:30Z"}}
-    assert read_webhook(mapping(), body, NOW).at == NOW
+    assert read_one(mapping(), body).at == NOW
 
 
 @pytest.mark.parametrize("at", [1772449200, 1772449200000, "1772449200", "1772449200000"])
 def test_a_time_may_be_seconds_or_milliseconds_also_as_text(at: object) -> None:
-    event = read_webhook(mapping(), {**BODY, "meta": {"id": 17, "at": at}}, NOW)
+    event = read_one(mapping(), {**BODY, "meta": {"id": 17, "at": at}})
     assert event.at == datetime(2026, 3, 2, 11, tzinfo=UTC)
 
 
@@ -91,13 +99,13 @@ def test_a_time_may_be_seconds_or_milliseconds_also_as_text(at: object) -> None:
 def test_an_account_id_may_be_a_number(account: object) -> None:
     ticket = {**BODY["ticket"], "account": account}
     read = mapping(accounts=[{"path": "ticket.account"}])
-    assert read_webhook(read, {**BODY, "ticket": ticket}, NOW).account_id == "4711"
+    assert read_one(read, {**BODY, "ticket": ticket}).account_id == "4711"
 
 
 @pytest.mark.parametrize("at", [-1, "1969-12-31T23:59:59Z", 1e300, "soon", None, True])
 def test_a_time_that_is_none_is_refused(at: object) -> None:
     with pytest.raises(WebhookUnreadable, match="neither seconds, milliseconds nor RFC 3339"):
-        read_webhook(mapping(), {**BODY, "meta": {"id": 17, "at": at}}, NOW)
+        read_one(mapping(), {**BODY, "meta": {"id": 17, "at": at}})
 
 
 @pytest.mark.parametrize(
@@ -117,12 +125,12 @@ def test_an_event_means_a_signal_only_when_all_its_conditions_hold(
     ticket: dict[str, Any], means: int
 ) -> None:
     body = {**BODY, "kind": "ticket.opened", "ticket": ticket}
-    assert len(read_webhook(mapping(), body, NOW).signals) == means
+    assert len(read_one(mapping(), body).signals) == means
 
 
 def test_one_and_true_are_not_the_same() -> None:
-    assert not Condition("a", equals=True).holds({"a": 1})
-    assert Condition("a", equals=True).holds({"a": True})
+    assert not Condition("a", equals=True).holds(SentEvent({"a": 1}, {}))
+    assert Condition("a", equals=True).holds(SentEvent({"a": True}, {}))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +150,58 @@ def test_paths_are_dotted_or_json_pointers(path: str, found: object) -> None:
 
 def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
     assert at_path({"a.b": {"c/d": {"~": 1}}}, "/a.b/c~1d/~0") == 1
+
+
+SHOP: dict[str, Any] = {
+    "event": {"id": "header:X-Shop-Webhook-Id", "type": "header:X-Shop-Topic"},
+    "accounts": [{"path": "header:X-Shop-Domain", "system": "shop"}],
+    "events": {"app/uninstalled": {"signal": "subscription_cancelled"}},
+}
+SHOP_HEADERS = {
+    "x-shop-webhook-id": "w-1",
+    "x-shop-topic": "app/uninstalled",
+    "x-shop-domain": "acme.example",
+}
+
+
+def test_id_type_and_account_may_stand_in_headers() -> None:
+    (event,) = read_webhook(mapping(**SHOP), {"id": 5}, SHOP_HEADERS, NOW)
+    assert (event.id, event.type) == ("w-1", "app/uninstalled")
+    assert event.externals == (("shop", "acme.example"),)
+    assert [one.key for one in event.signals] == ["subscription_cancelled:w-1"]
+    with pytest.raises(WebhookUnreadable, match=r"event\.id: .* at header:X-Shop-Webhook-Id"):
+        read_webhook(mapping(**SHOP), {"id": 5}, {}, NOW)
+
+
+def test_an_array_is_several_events_each_with_an_id_of_its_own() -> None:
+    body = [{**BODY, "meta": {"id": number, "at": 1772449200}} for number in (1, 2)]
+    assert [one.id for one in read_webhook(mapping(), body, {}, NOW)] == ["1", "2"]
+    listed = mapping(event={**MAPPING["event"], "list": "batch.events"})
+    events = read_webhook(listed, {"batch": {"events": body}}, {}, NOW)
+    assert [one.id for one in events] == ["1", "2"]
+    shared = read_webhook(mapping(**SHOP), [{}, {}], SHOP_HEADERS, NOW)
+    assert [one.id for one in shared] == ["w-1/0", "w-1/1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("text", "the body is not a JSON object"),
+        ([BODY, 1], "event 1 is not a JSON object"),
+        ([BODY, {"kind": "x"}], "event 1: event.id: there is no text"),
+        ([{**BODY, "meta": {"id": 1}}], "event 0: event.time: None at meta.at"),
+        ([BODY] * (MOST_SIGNALS + 1), "251 signals in one webhook; send 250 at most"),
+    ],
+)
+def test_an_array_with_something_else_is_refused_with_its_place(body: object, words: str) -> None:
+    with pytest.raises(WebhookUnreadable, match=words):
+        read_webhook(mapping(), body, {}, NOW)
+
+
+def test_a_list_that_is_not_there_is_named() -> None:
+    listed = mapping(event={**MAPPING["event"], "list": "events"})
+    with pytest.raises(WebhookUnreadable, match="there is no array at events"):
+        read_webhook(listed, BODY, {}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +249,24 @@ def test_a_pointer_reaches_names_with_dots_and_slashes() -> None:
         ({"events": {}}, "events: write which signals"),
         ({"event": {"id": "$.id", "type": "kind"}}, "event.id: write a path such as"),
         ({"event": {"id": "a[0]", "type": "kind"}}, "event.id: write a path such as"),
+        ({"event": {"id": "header:", "type": "kind"}}, "event.id: write a path such as"),
+        ({"event": {"id": "header:X Id", "type": "kind"}}, "event.id: write a path such as"),
+        (
+            {"event": {"list": "header:X", "id": "id", "type": "kind"}},
+            "event.list: an array stands in the body",
+        ),
+        (
+            {"signature": {"scheme": "hmac", "header": "X-Sign", "content": "{time}.{body}"}},
+            "signature.content: write what is signed",
+        ),
+        (
+            {"signature": {"scheme": "hmac", "header": "X-Sign", "time_header": "X-Time"}},
+            "signature.content: write what is signed",
+        ),
+        (
+            {"signature": {"scheme": "hmac", "header": "X-Sign", "content": "{body}{body}"}},
+            "signature.content: write what is signed",
+        ),
         ({"accounts": []}, "accounts: write where an event names its account"),
         ({"accounts": [{"path": "a", "system": "Desk"}]}, "'Desk' is part of a URL"),
         ({"colour": "red"}, "colour: unknown"),
@@ -259,6 +337,44 @@ def test_an_hmac_without_its_prefix_is_not_believed() -> None:
     bare = {"x-hub-signature-256": GITHUB.removeprefix("sha256=")}
     with pytest.raises(BadSignature):
         verify(HUB, [KEY], bare, SIGNED, NOW)
+
+
+# The first is Slack's own example, of its page on verifying requests.
+SLACK_BODY = (
+    b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow"
+    b"&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner"
+    b"&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands"
+    b"%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN"
+    b"&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+)
+SLACK_KEY = "8f742231b10e8888abcd99yyyzzz85a5"
+SLACK = {"scheme": "hmac", "header": "X-Slack-Signature", "prefix": "v0="}
+SLACK_TIMED = {**SLACK, "time_header": "X-Slack-Request-Timestamp", "content": "v0:{time}:{body}"}
+SLACK_HEADERS = {
+    "x-slack-signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+    "x-slack-request-timestamp": "1531420618",
+}
+
+
+def test_an_hmac_over_time_and_body_is_believed_as_long_as_it_is_new() -> None:
+    scheme, made_at = mapping(signature=SLACK_TIMED).scheme, datetime.fromtimestamp(1531420618, UTC)
+    verify(scheme, [SLACK_KEY], SLACK_HEADERS, SLACK_BODY, made_at + timedelta(seconds=300))
+    later = {**SLACK_HEADERS, "x-slack-request-timestamp": "1531420619"}
+    for headers, now in (
+        (SLACK_HEADERS, made_at + timedelta(seconds=301)),
+        (later, made_at),
+        ({"x-slack-signature": SLACK_HEADERS["x-slack-signature"]}, made_at),
+    ):
+        with pytest.raises(BadSignature):
+            verify(scheme, [SLACK_KEY], headers, SLACK_BODY, now)
+
+
+def test_the_time_of_an_hmac_may_be_rfc_3339_as_zendesk_writes_it() -> None:
+    timed = {"encoding": "base64", "time_header": "X-Time", "content": "{time}{body}"}
+    scheme = mapping(signature={"scheme": "hmac", "header": "X-Sign", **timed}).scheme
+    at = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = base64.b64encode(hmac.digest(KEY.encode(), at.encode() + SIGNED, "sha256")).decode()
+    verify(scheme, [KEY], {"x-sign": made, "x-time": at}, SIGNED, NOW)
 
 
 def test_basic_takes_user_and_password() -> None:

@@ -1,19 +1,18 @@
 """From a sender's webhook to signals, as a mapping file says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from services.health.domain.signal.catalogue import EARLIEST
+from services.health.domain.signal.sent import IN_HEADER, SentEvent, at_path, read_time
 from services.health.domain.signal.signature import Scheme
 from shared.kernel.errors import Kind, Refusal
 from shared.kernel.ids import is_account_id
 
+MOST_SIGNALS = 250
+"""In one webhook: some ten seconds, in one transaction."""
 _LONGEST = 200
-_MILLISECONDS = 1e11
-"""As seconds this is the year 5138, as milliseconds 1973."""
-_ABSENT = object()
 
 
 class WebhookUnreadable(Refusal):
@@ -31,9 +30,9 @@ class Condition:
     above: float | None = None
     below: float | None = None
 
-    def holds(self, body: Mapping[str, Any]) -> bool:
-        """Tell whether it holds of a body; a value that is not there meets nothing but null."""
-        found = at_path(body, self.path)
+    def holds(self, sent: SentEvent) -> bool:
+        """Tell whether it holds of an event; a value that is not there meets nothing but null."""
+        found = sent.at(self.path)
         if self.above is None and self.below is None:
             return type(found) is type(self.equals) and found == self.equals
         if isinstance(found, bool) or not isinstance(found, int | float):
@@ -69,11 +68,15 @@ class AccountPath:
 
 @dataclass(frozen=True, slots=True)
 class SenderMapping:
-    """How one sender's webhooks are checked and read."""
+    """How one sender's webhooks are checked and read.
+
+    With `list_at` the events are an array at that path; a body that is an array needs none.
+    """
 
     name: str
     source: str
     scheme: Scheme
+    list_at: str | None
     id_at: str
     type_at: str
     time_at: str | None
@@ -105,54 +108,65 @@ class MappedEvent:
     signals: tuple[MappedSignal, ...]
 
 
-def read_webhook(mapping: SenderMapping, body: object, now: datetime) -> MappedEvent:
-    """Read a body. Raises `WebhookUnreadable` when its id, type or time is not where it should be.
+def read_webhook(
+    mapping: SenderMapping, body: object, headers: Mapping[str, str], now: datetime
+) -> tuple[MappedEvent, ...]:
+    """Read a body, which is one event or an array of them; ``headers`` by names in lower case.
 
-    A time in the future is that of a clock that runs ahead: it counts as now.
+    Raises `WebhookUnreadable` when one is not where it should be, or has no id, type or time. A
+    time in the future is that of a clock that runs ahead: it counts as now.
     """
-    if not isinstance(body, Mapping):
-        raise WebhookUnreadable("the body is not a JSON object")
-    event_id = _text(body, mapping.id_at, "event.id")
-    event_type = _text(body, mapping.type_at, "event.type")
+    found = body if mapping.list_at is None else at_path(body, mapping.list_at)
+    if not isinstance(found, list):
+        if mapping.list_at is not None:
+            raise WebhookUnreadable(f"event.list: there is no array at {mapping.list_at}")
+        return (_read(mapping, SentEvent(_object(found, "the body"), headers), now),)
+    events = tuple(
+        _read(mapping, SentEvent(_object(one, f"event {place}"), headers, place), now)
+        for place, one in enumerate(found)
+    )
+    means = sum(len(event.signals) for event in events)
+    if means > MOST_SIGNALS:
+        raise WebhookUnreadable(f"{means} signals in one webhook; send {MOST_SIGNALS} at most")
+    return events
+
+
+def _object(found: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(found, Mapping):
+        raise WebhookUnreadable(f"{what} is not a JSON object")
+    return found
+
+
+def _read(mapping: SenderMapping, sent: SentEvent, now: datetime) -> MappedEvent:
+    event_id = _event_id(mapping, sent)
+    event_type = _text(sent, mapping.type_at, "event.type")
     return MappedEvent(
         id=event_id,
         type=event_type,
-        at=min(now, _time(body, mapping.time_at)) if mapping.time_at else now,
-        account_id=_account(body, mapping),
-        externals=_externals(body, mapping),
+        at=min(now, _time(sent, mapping.time_at)) if mapping.time_at else now,
+        account_id=_account(sent, mapping),
+        externals=_externals(sent, mapping),
         signals=tuple(
-            _signal(body, meaning, event_id)
+            _signal(sent, meaning, event_id)
             for meaning in mapping.events.get(event_type, ())
-            if all(condition.holds(body) for condition in meaning.when)
+            if all(condition.holds(sent) for condition in meaning.when)
         ),
     )
 
 
-def at_path(body: object, path: str) -> Any:
-    """Return the value at ``a.b.0.c``, or at the JSON pointer ``/a/b/0/c``; None when absent."""
-    for step in _steps(path):
-        if isinstance(body, Mapping):
-            body = body.get(step, _ABSENT)
-        elif isinstance(body, Sequence) and not isinstance(body, str) and step.isdecimal():
-            body = body[int(step)] if int(step) < len(body) else _ABSENT
-        else:
-            return None
-        if body is _ABSENT:
-            return None
-    return body
+def _event_id(mapping: SenderMapping, sent: SentEvent) -> str:
+    """Return the id of an event; one of a header is that of the whole array."""
+    found = _text(sent, mapping.id_at, "event.id")
+    is_shared = sent.place is not None and mapping.id_at.startswith(IN_HEADER)
+    return f"{found}/{sent.place}" if is_shared else found
 
 
-def _steps(path: str) -> list[str]:
-    if path.startswith("/"):
-        # RFC 6901: ~1 is a slash and ~0 a tilde, in this order.
-        return [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")]
-    return path.split(".")
-
-
-def _text(body: Mapping[str, Any], path: str, what: str) -> str:
-    found = _identifier(at_path(body, path))
+def _text(sent: SentEvent, path: str, what: str) -> str:
+    found = _identifier(sent.at(path))
     if found is None:
-        raise WebhookUnreadable(f"{what}: there is no text of up to {_LONGEST} signs at {path}")
+        raise WebhookUnreadable(
+            f"{_which(sent)}{what}: there is no text of up to {_LONGEST} signs at {path}"
+        )
     return found
 
 
@@ -161,49 +175,36 @@ def _identifier(found: object) -> str | None:
     return text if 0 < len(text) <= _LONGEST and text.isprintable() else None
 
 
-def _time(body: Mapping[str, Any], path: str) -> datetime:
-    found = at_path(body, path)
+def _time(sent: SentEvent, path: str) -> datetime:
+    found = sent.at(path)
     try:
-        return _moment(found)
-    except (ValueError, OverflowError, OSError):
+        return read_time(found)
+    except ValueError:
         raise WebhookUnreadable(
-            f"event.time: {found!r} at {path} is neither seconds, milliseconds nor RFC 3339, "
-            "since 1970"
+            f"{_which(sent)}event.time: {found!r} at {path} is neither seconds, milliseconds nor "
+            "RFC 3339, since 1970"
         ) from None
 
 
-def _moment(found: object) -> datetime:
-    """Read seconds, milliseconds or RFC 3339 since 1970.
-
-    Raises ValueError, OverflowError and OSError.
-    """
-    if isinstance(found, str) and found.isascii() and found.isdecimal():
-        found = int(found)
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        read = datetime.fromtimestamp(found / 1000 if found >= _MILLISECONDS else found, UTC)
-    else:
-        read = datetime.fromisoformat(str(found))
-        read = read if read.tzinfo else read.replace(tzinfo=UTC)
-    if read < EARLIEST:
-        raise ValueError(read)
-    return read
+def _which(sent: SentEvent) -> str:
+    return "" if sent.place is None else f"event {sent.place}: "
 
 
-def _account(body: Mapping[str, Any], mapping: SenderMapping) -> str | None:
+def _account(sent: SentEvent, mapping: SenderMapping) -> str | None:
     named = (one.path for one in mapping.accounts if one.system is None)
-    found = (_identifier(at_path(body, path)) for path in named)
+    found = (_identifier(sent.at(path)) for path in named)
     return next((each for each in found if is_account_id(each)), None)
 
 
-def _externals(body: Mapping[str, Any], mapping: SenderMapping) -> tuple[tuple[str, str], ...]:
-    named = ((one.system, _identifier(at_path(body, one.path))) for one in mapping.accounts)
+def _externals(sent: SentEvent, mapping: SenderMapping) -> tuple[tuple[str, str], ...]:
+    named = ((one.system, _identifier(sent.at(one.path))) for one in mapping.accounts)
     return tuple((system, found) for system, found in named if system and found)
 
 
-def _signal(body: Mapping[str, Any], meaning: Meaning, event_id: str) -> MappedSignal:
-    sent = at_path(body, meaning.value_at) if meaning.value_at else None
-    value = meaning.values.get(_identifier(sent) or "", sent)
-    once = _identifier(at_path(body, meaning.once_per)) if meaning.once_per else None
+def _signal(sent: SentEvent, meaning: Meaning, event_id: str) -> MappedSignal:
+    said = sent.at(meaning.value_at) if meaning.value_at else None
+    value = meaning.values.get(_identifier(said) or "", said)
+    once = _identifier(sent.at(meaning.once_per)) if meaning.once_per else None
     is_value = isinstance(value, int | float | str) and not isinstance(value, bool)
     return MappedSignal(
         type=meaning.signal,

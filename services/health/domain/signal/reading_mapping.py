@@ -11,9 +11,18 @@ from services.health.domain.signal.mapping import (
     Meaning,
     SenderMapping,
 )
-from services.health.domain.signal.signature import Algorithm, Encoding, Scheme, SchemeKind
+from services.health.domain.signal.sent import IN_HEADER
+from services.health.domain.signal.signature import (
+    BODY,
+    TIME,
+    Algorithm,
+    Encoding,
+    Scheme,
+    SchemeKind,
+)
 from shared.kernel.errors import Invalid
 
+_HEADER = r"[A-Za-z0-9-]{1,100}"
 URL_PART = r"[a-z0-9][a-z0-9_-]{0,63}"
 """What the name of a mapping or of another system looks like."""
 
@@ -43,11 +52,12 @@ def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
     accounts = mistakes.read(lambda: _accounts(top))
     events = mistakes.read(lambda: _events(top.section("events"), catalogue))
     mistakes.check()
-    id_at, type_at, time_at = event
+    list_at, id_at, type_at, time_at = event
     return SenderMapping(
         name=name,
         source=source,
         scheme=scheme,
+        list_at=list_at,
         id_at=id_at,
         type_at=type_at,
         time_at=time_at,
@@ -56,11 +66,13 @@ def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
     )
 
 
-def _event(section: Section) -> tuple[str, str, str | None]:
-    """Return where an event's id, type and time stand."""
-    section.only("id", "type", "time")
-    time = _path(section, "time") if section.has("time") else None
-    return _path(section, "id"), _path(section, "type"), time
+def _event(section: Section) -> tuple[str | None, str, str, str | None]:
+    """Return where an array of events stands, and where in each its id, type and time do."""
+    section.only("list", "id", "type", "time")
+    array, time = (_path(section, key) if section.has(key) else None for key in ("list", "time"))
+    if array and array.startswith(IN_HEADER):
+        raise ProfileInvalid(f"{section.at('list')}: an array stands in the body; write its path")
+    return array, _path(section, "id"), _path(section, "type"), time
 
 
 def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, ...]]:
@@ -78,7 +90,7 @@ def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, 
 def _scheme(section: Section) -> Scheme:
     kind = SchemeKind(section.choice("scheme", SchemeKind))
     if kind is SchemeKind.HMAC:
-        return _hmac(section.only("scheme", "header", "prefix", "algorithm", "encoding"))
+        return _hmac(section)
     section.only("scheme", "header", "tolerance_seconds")
     is_token = kind is SchemeKind.TOKEN
     return Scheme(
@@ -89,10 +101,22 @@ def _scheme(section: Section) -> Scheme:
 
 
 def _hmac(section: Section) -> Scheme:
+    is_timed = section.has("time_header")
+    timed = ("time_header", "tolerance_seconds") if is_timed else ()
+    section.only("scheme", "header", "prefix", "algorithm", "encoding", "content", *timed)
+    content = section.text("content", BODY)
+    if content.count(BODY) != 1 or (TIME in content) != is_timed:
+        raise ProfileInvalid(
+            f"{section.at('content')}: write what is signed, with {BODY} once, such as "
+            f"'{TIME}.{BODY}'; {TIME} needs a time_header, and a time_header {TIME}"
+        )
     return Scheme(
         kind=SchemeKind.HMAC,
         header=section.text("header"),
+        tolerance=section.whole("tolerance_seconds", 1, 300),
         prefix=section.text("prefix") if section.has("prefix") else "",
+        content=content,
+        time_header=section.text("time_header") if is_timed else "",
         algorithm=Algorithm(section.choice("algorithm", Algorithm, Algorithm.SHA256)),
         encoding=Encoding(section.choice("encoding", Encoding, Encoding.HEX)),
     )
@@ -121,9 +145,12 @@ def _check_url_part(at: str, name: str) -> None:
 
 def _path(section: Section, key: str) -> str:
     path = section.text(key)
-    if path.startswith("$") or "[" in path:
+    name = path.removeprefix(IN_HEADER)
+    is_header = name != path
+    if (is_header and not re.fullmatch(_HEADER, name)) or path.startswith("$") or "[" in path:
         raise ProfileInvalid(
-            f"{section.at(key)}: write a path such as items.0.score or /items/0/score, not {path!r}"
+            f"{section.at(key)}: write a path such as items.0.score or /items/0/score, or "
+            f"header:X-Topic, not {path!r}"
         )
     return path
 

@@ -10,7 +10,11 @@ from enum import StrEnum
 from hashlib import sha1, sha256, sha512
 from types import MappingProxyType
 
+from services.health.domain.signal.sent import read_time
 from shared.kernel.errors import Kind, Refusal
+
+BODY, TIME = "{body}", "{time}"
+"""What stands for the body and the time in what an HMAC is made over."""
 
 _PREFIX = "whsec_"
 
@@ -56,13 +60,16 @@ _HASHES = MappingProxyType(
 class Scheme:
     """A scheme; `header` is the one a token or an HMAC comes in.
 
-    `tolerance` seconds a signed time may be off. `prefix` stands before an HMAC over the body.
+    `tolerance` seconds a signed time may be off. `prefix` stands before an HMAC. `content` is what
+    it is made over: ``{body}`` and, where it is signed, ``{time}``, which comes in `time_header`.
     """
 
     kind: SchemeKind
     header: str = ""
     tolerance: int = 300
     prefix: str = ""
+    content: str = BODY
+    time_header: str = ""
     algorithm: Algorithm = Algorithm.SHA256
     encoding: Encoding = Encoding.HEX
 
@@ -81,7 +88,7 @@ def verify(
     elif scheme.kind is SchemeKind.BASIC:
         is_genuine = _has_basic(secrets, headers)
     elif scheme.kind is SchemeKind.HMAC:
-        is_genuine = _has_hmac(scheme, secrets, headers, body)
+        is_genuine = _has_hmac(scheme, secrets, headers, (body, now))
     elif scheme.kind is SchemeKind.STRIPE:
         is_genuine = _has_stripe(scheme, secrets, (headers.get("stripe-signature", ""), body), now)
     else:
@@ -103,15 +110,24 @@ def _has_basic(secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
 
 
 def _has_hmac(
-    scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str], body: bytes
+    scheme: Scheme,
+    secrets: Sequence[str],
+    headers: Mapping[str, str],
+    signed: tuple[bytes, datetime],
 ) -> bool:
-    """Check an HMAC with the secret over the body alone: it says nothing about when."""
+    """Check an HMAC with the secret over the body, and over when it was made if that is signed."""
+    body, now = signed
     sent = headers.get(scheme.header.lower(), "").strip()
     if not sent.startswith(scheme.prefix):
         return False
+    at = headers.get(scheme.time_header.lower(), "").strip()
+    if scheme.time_header:
+        _check_time(at, scheme, now)
     sent = sent.removeprefix(scheme.prefix)
     is_hex = scheme.encoding is Encoding.HEX
-    digests = [hmac.digest(one.encode(), body, _HASHES[scheme.algorithm]) for one in secrets]
+    before, after = (part.replace(TIME, at).encode() for part in scheme.content.split(BODY))
+    content = before + body + after
+    digests = [hmac.digest(one.encode(), content, _HASHES[scheme.algorithm]) for one in secrets]
     made = [one.hex() if is_hex else base64.b64encode(one).decode() for one in digests]
     return _is_any(made, [sent.lower() if is_hex else sent])
 
@@ -159,9 +175,11 @@ def _keys(secrets: Sequence[str]) -> Iterator[bytes]:
 
 def _check_time(at: str, scheme: Scheme, now: datetime) -> None:
     """Refuse what is too old, so that a body that leaked cannot be sent again for ever."""
-    if not (at.isascii() and at.isdecimal() and len(at) < 12):
-        raise BadSignature("the signature header is missing or has no time")
-    off = abs(now.timestamp() - int(at))
+    try:
+        made_at = read_time(at)
+    except ValueError:
+        raise BadSignature("the signature is missing or has no time") from None
+    off = abs((now - made_at).total_seconds())
     if off > scheme.tolerance:
         raise BadSignature(f"signed {off:.0f} s ago or ahead; {scheme.tolerance} s are allowed")
 

@@ -1,10 +1,16 @@
 """Signals from the webhooks of other systems: whose they are, and what waits to be known."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.health.domain.signal.catalogue import SignalValueInvalid
-from services.health.domain.signal.mapping import MappedEvent, MappedSignal, SenderMapping
+from services.health.domain.signal.mapping import (
+    MOST_SIGNALS,
+    MappedEvent,
+    MappedSignal,
+    SenderMapping,
+)
 from services.health.storage.signal import external_ids
 from services.health.storage.signal.external_ids import Unmatched
 from services.health.usecases.profile.profiles import PROFILES
@@ -18,8 +24,6 @@ from shared.db.transaction import Transaction
 from shared.kernel.errors import NotFound
 
 UNKNOWN_ACCOUNT = "unknown_account"
-_AT_ONCE = 250
-"""Signals that one call records: some ten seconds, in one transaction."""
 
 
 class UnmatchedNotFound(NotFound):
@@ -41,20 +45,29 @@ class Taken(NamedTuple):
     unmatched: int = 0
 
 
-async def take_webhook(tx: Transaction, mapping: SenderMapping, event: MappedEvent) -> Taken:
+async def take_webhook(
+    tx: Transaction, mapping: SenderMapping, events: Sequence[MappedEvent]
+) -> Taken:
     """Record the signals of a webhook, or keep them until it is known whose they are.
 
     A sender sends again what it was not thanked for: the same event twice is one signal.
     """
-    account_id = event.account_id or await external_ids.account_of(tx, event.externals)
+    owned = [
+        (event.account_id or await external_ids.account_of(tx, event.externals) or "", event)
+        for event in events
+        if event.signals
+    ]
+    # By account: two webhooks that name the same accounts must not wait for each other in a circle.
+    owned.sort(key=lambda pair: pair[0])
     done: Counter[str] = Counter()
-    for signal in event.signals:
-        unmatched = _unmatched(mapping, event, signal)
-        if account_id is None:
-            await external_ids.keep_unmatched(tx, await _checked(tx, unmatched))
-            done["unmatched"] += 1
-        else:
-            done[await _record(tx, account_id, unmatched)] += 1
+    for account_id, event in owned:
+        for signal in event.signals:
+            unmatched = _unmatched(mapping, event, signal)
+            if account_id:
+                done[await _record(tx, account_id, unmatched)] += 1
+            else:
+                await external_ids.keep_unmatched(tx, await _checked(tx, unmatched))
+                done["unmatched"] += 1
     return Taken(**done)
 
 
@@ -64,7 +77,7 @@ async def name_account(
     """Say which account another system's id means, and record the oldest that waited for it."""
     system, external_id = external
     await external_ids.set_account(tx, system, external_id, account_id, by)
-    waiting = await external_ids.take_waiting(tx, system, external_id, _AT_ONCE)
+    waiting = await external_ids.take_waiting(tx, system, external_id, MOST_SIGNALS)
     outcomes = [await _record(tx, account_id, each) for _, each in waiting]
     left = await external_ids.count_waiting(tx, system, external_id)
     return Named(outcomes.count("recorded"), left)

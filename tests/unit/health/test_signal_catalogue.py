@@ -102,6 +102,25 @@ def test_a_mistake_is_named_with_its_file_its_path_and_what_to_write(
     assert words in str(caught.value)
 
 
+def test_all_mistakes_of_a_type_are_told_and_those_of_its_rules() -> None:
+    mistakes = {"direction": "up", "meaning": 5, "colour": "red", "value": [1]}
+    rules = {"export_asked": {"count": 0}, "other": {"window_days": -1}}
+    with pytest.raises(SignalsInvalid) as caught:
+        own(**mistakes, rules=rules)
+    places = [line.split(": ")[1] for line in str(caught.value).splitlines()]
+    at = "types.export_asked"
+    assert sorted(places) == sorted(
+        [f"{at}.{name}" for name in mistakes]
+        + [f"{at}.rules.export_asked.count", f"{at}.rules.other.window_days"]
+    )
+
+
+def test_what_rules_take_over_is_told_once() -> None:
+    with pytest.raises(SignalsInvalid) as caught:
+        own(title=..., half_life_days=-1)
+    assert len(str(caught.value).splitlines()) == 2
+
+
 def test_two_types_of_one_name_are_refused() -> None:
     twice = a_file("own.yml", a={**OWN, "also_called": ["b"]}, b=OWN)
     with pytest.raises(SignalsInvalid, match="the name 'b' belongs to a already"):

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from services.health.domain.profile.parsing import parse_rule, parse_severity
 from services.health.domain.profile.profile import SignalRule
 from services.health.domain.profile.reading import (
+    Mistakes,
     ProfileInvalid,
     Section,
     SourceFile,
@@ -20,6 +22,10 @@ from services.health.domain.signal.catalogue import (
 from shared.kernel.errors import Invalid
 
 _ANY = 1e12
+_KEYS = (
+    "title", "meaning", "direction", "value", "sources", "half_life_days", "severity",
+    "next_step", "also_called", "from_usage", "rules",
+)  # fmt: skip
 
 
 class SignalsInvalid(Invalid):
@@ -58,38 +64,40 @@ def _mistakes_in(file: SourceFile) -> Iterator[None]:
 
 
 def _type(name: str, section: Section) -> SignalType:
-    section.only(
-        "title", "meaning", "direction", "value", "sources", "half_life_days", "severity",
-        "next_step", "also_called", "from_usage", "rules",
-    )  # fmt: skip
-    return SignalType(
-        name=check_name(section.path, name),
-        title=section.text("title"),
-        meaning=section.text("meaning"),
-        direction=Direction(section.choice("direction", Direction)),
-        value=_value(section.section("value")) if section.has("value") else None,
-        sources=section.texts("sources"),
-        half_life_days=section.number("half_life_days", 0.01, 3650),
-        severity=parse_severity(section, "medium"),
-        next_step=section.text("next_step", "Talk to the account's owner and agree a step."),
-        also_called=section.texts("also_called"),
-        from_usage=_from_usage(section),
-        rules=section.section("rules").each(
-            lambda reason, rule: _rule(reason, rule, name, section)
-        ),
+    mistakes = Mistakes()
+    read = mistakes.read
+    read(section.only, *_KEYS)
+    found = SignalType(
+        name=read(check_name, section.path, name),
+        title=read(section.text, "title"),
+        meaning=read(section.text, "meaning"),
+        direction=read(lambda: Direction(section.choice("direction", Direction))),
+        value=read(lambda: _value(section.section("value"))) if section.has("value") else None,
+        sources=read(section.texts, "sources"),
+        half_life_days=read(section.number, "half_life_days", 0.01, 3650),
+        severity=read(parse_severity, section, "medium"),
+        next_step=read(section.text, "next_step", "Talk to the account's owner and agree a step."),
+        also_called=read(section.texts, "also_called"),
+        from_usage=read(_from_usage, section),
     )
-
-
-def _rule(reason: str, rule: Section, signal: str, of_type: Section) -> SignalRule:
-    """Read a default rule; what it leaves out is that of its type."""
+    # What a rule leaves out is that of its type: a mistake there is told once, where it is.
+    is_whole = None not in (found.title, found.severity, found.half_life_days)
     given = {
-        "signal": signal,
-        "title": of_type.text("title"),
-        "severity": of_type.text("severity", "medium"),
-        "half_life_days": of_type.values["half_life_days"],
-        **rule.values,
+        "signal": name,
+        "title": found.title,
+        "severity": section.values.get("severity", "medium"),
+        "half_life_days": found.half_life_days,
     }
-    return parse_rule(reason, Section.of(rule.path, given))
+    rules = read(lambda: _rules(section.section("rules"), given)) if is_whole else ()
+    mistakes.check()
+    return replace(found, rules=rules)
+
+
+def _rules(section: Section, given: Mapping[str, object]) -> tuple[SignalRule, ...]:
+    """Read default rules; what one leaves out is that of its type."""
+    return section.each(
+        lambda reason, rule: parse_rule(reason, Section.of(rule.path, {**given, **rule.values}))
+    )
 
 
 def _value(section: Section) -> ValueRange:

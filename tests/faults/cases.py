@@ -13,9 +13,10 @@ from typing import Any
 from shared.bus.topics import USAGE_TOPIC
 from tests.faults.harness import brokers, nemesis
 from tests.faults.harness.background import wait_until
-from tests.faults.harness.checker import Verdict, check
+from tests.faults.harness.checker import check
 from tests.faults.harness.evidence import evidence
 from tests.faults.harness.scene import Scene, Setting
+from tests.faults.harness.verdicts import Verdict
 
 SHORT_SILENCE = 20.0
 LONG_SILENCE = 300.0

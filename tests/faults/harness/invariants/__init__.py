@@ -1,0 +1,1 @@
+"""The invariants of design 3, each judged by what was found."""

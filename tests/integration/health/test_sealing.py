@@ -1,6 +1,7 @@
 """Sealing in pieces: whatever comes between, a state is what a recompute from counts gives."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from services.health.domain.detector.gpr import SegmentDay, seal_day
 from services.health.domain.detector.state import DetectorState, SegmentState
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, Metric, MetricKind
-from services.health.jobs.sealing import Sealer
+from services.health.domain.usage.closing import StreamTime
+from services.health.jobs.sealing import Sealer, seal_group
 from services.health.storage.account import accounts
 from services.health.storage.detector import detector, peers
 from services.health.usecases.detector.planning import HISTORY_DAYS, plan_days
@@ -20,7 +22,7 @@ from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_profile
 from tests.builders.sealing import FIRST, GROUP, put_counts, seal_through, sealing
-from tests.conftest import OpenDatabase
+from tests.conftest import NOON, OpenDatabase
 
 DAYS = 60
 LAST = FIRST + timedelta(days=DAYS - 1)
@@ -134,6 +136,72 @@ async def test_a_late_event_leaves_the_state_a_recompute_gives(health: Database)
     await seal_through(health, LAST)
     assert await rows(health) == before
     assert before["a3"].recent != (await rows(health))["a2"].recent
+
+
+async def factors(database: Database) -> dict[date, float]:
+    async with database.transaction() as tx:
+        days = await peers.days(tx, GROUP, (FIRST, LAST))
+    return {one.day: one.g for one in days[EVENTS]}
+
+
+async def come_in_late(
+    database: Database, counts: dict[str, Any], day: date, accounts_: Sequence[str]
+) -> None:
+    """Fill a day of accounts that was sealed with nothing, as usage that comes in late does."""
+    async with database.transaction() as tx:
+        for account in accounts_:
+            await tx.execute(
+                "INSERT INTO usage_daily VALUES (:account, :day, 'report.exported', :n)",
+                account=account,
+                day=day,
+                n=int(counts[account][(day - FIRST).days]),
+            )
+        await tx.execute(
+            "UPDATE accounts SET dirty_from = :day WHERE account_id = ANY(:accounts)",
+            accounts=list(accounts_),
+            day=day,
+        )
+
+
+def without(counts: dict[str, Any], day: date, accounts_: Sequence[str]) -> dict[str, Any]:
+    gone = np.arange(DAYS) == (day - FIRST).days
+    return {name: np.where(gone & (name in accounts_), 0, daily) for name, daily in counts.items()}
+
+
+async def test_days_of_a_whole_group_that_come_in_late_are_planned_again(
+    health: Database,
+) -> None:
+    counts, outage = made_counts(), LAST - timedelta(days=5)
+    await fill(health, without(counts, outage, list(counts)))
+    await seal_through(health, LAST)
+    assert (await factors(health))[outage] < 0.3
+    await come_in_late(health, counts, outage, list(counts))
+    filling = StreamTime(
+        NOON, None, timedelta(hours=1), timedelta(hours=2), backfill_since=NOON - timedelta(hours=1)
+    )
+    await seal_group(health, dataclasses.replace(sealing(LAST), time=filling))
+    assert (await factors(health))[outage] < 0.3
+    await seal_through(health, LAST)
+    late, factors_then = await rows(health), await factors(health)
+    async with health.transaction() as tx:
+        for table in ("detector_states", "peer_days", "peer_groups"):
+            await tx.execute(f"DELETE FROM {table}")
+        await tx.execute("UPDATE accounts SET sealed_through = NULL, dirty_from = NULL")
+    await seal_through(health, LAST)
+    assert (await rows(health), await factors(health)) == (late, factors_then)
+    assert factors_then[outage] > 0.8
+
+
+async def test_a_late_day_of_a_few_accounts_leaves_what_their_peers_did(health: Database) -> None:
+    counts, day = made_counts(100), LAST - timedelta(days=5)
+    few = ["a1", "a2", "a3", "a4", "a5", "a6"]
+    await fill(health, without(counts, day, few))
+    await seal_through(health, LAST)
+    planned = await factors(health)
+    await come_in_late(health, counts, day, few)
+    await seal_through(health, LAST)
+    assert await factors(health) == planned
+    assert (await rows(health))["a1"].day == LAST
 
 
 async def test_what_is_older_than_the_history_is_counted_and_not_judged(health: Database) -> None:

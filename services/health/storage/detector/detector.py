@@ -82,12 +82,17 @@ def unpack(rows: Sequence[Kept | None], metrics: Sequence[str]) -> Rows:
     """Return rows as arrays; an account without a row is fresh."""
     size = (len(metrics), FLOATS_PER_RECORD)
     fresh = np.repeat(Record.fresh(1).pack(), len(metrics), axis=0).tobytes()
-    blank = np.full(RECENT_DAYS, np.nan, dtype=np.float32).tobytes()
     tables = np.frombuffer(b"".join(row.records if row else fresh for row in rows))
     tables = tables.reshape(len(rows), *size)
-    recent = np.frombuffer(b"".join(row.recent if row else blank for row in rows), np.float32)
     records = {metric: Record.unpack(tables[:, n]) for n, metric in enumerate(metrics)}
-    return Rows(records, recent.reshape(len(rows), RECENT_DAYS).astype(np.float64))
+    return Rows(records, unpack_recent(rows))
+
+
+def unpack_recent(rows: Sequence[Kept | None]) -> Floats:
+    """Return the recent weeks as an array, accounts x days; NaN for an account without a row."""
+    blank = np.full(RECENT_DAYS, np.nan, dtype=np.float32).tobytes()
+    recent = np.frombuffer(b"".join(row.recent if row else blank for row in rows), np.float32)
+    return recent.reshape(len(rows), RECENT_DAYS).astype(np.float64)
 
 
 async def save(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from services.health.domain.detector.peers import PeerDay
 from services.health.domain.detector.state import SegmentState
+from services.health.domain.profile.metrics import EVENTS
 from services.health.storage.account.accounts import PeerGroup
 from shared.db.transaction import Transaction
 
@@ -113,9 +114,39 @@ async def days(
     }
 
 
+async def add_late(tx: Transaction, group: PeerGroup, late: Mapping[date, int]) -> None:
+    """Add accounts to those whose days came in late; in order, so that nobody waits in a circle."""
+    await tx.execute_many(
+        "INSERT INTO peer_late_days (segment, time_zone, day, accounts) "
+        "VALUES (:segment, :time_zone, :day, :accounts) "
+        "ON CONFLICT (segment, time_zone, day) DO UPDATE "
+        "SET accounts = peer_late_days.accounts + EXCLUDED.accounts",
+        [{"day": day, "accounts": late[day], **group._asdict()} for day in sorted(late)],
+    )
+
+
+async def is_stale(tx: Transaction, group: PeerGroup, share: float, few: int) -> bool:
+    """Tell whether a day came in late for a share of its voters, and for no fewer than ``few``.
+
+    A day before the group's first is compared with the most voters there ever were.
+    """
+    found: bool = await tx.fetch_value(
+        "SELECT EXISTS (SELECT FROM peer_late_days l LEFT JOIN peer_days p "
+        "USING (segment, time_zone, day) WHERE segment = :segment AND time_zone = :time_zone "
+        "AND (p.metric IS NULL OR p.metric = :metric) AND l.accounts >= greatest(:few, "
+        "CAST(:share AS float8) * coalesce(p.voters, (SELECT max(voters) FROM peer_days "
+        "WHERE segment = :segment AND time_zone = :time_zone AND metric = :metric), 0)))",
+        share=share,
+        few=few,
+        metric=EVENTS,
+        **group._asdict(),
+    )
+    return found
+
+
 async def forget(tx: Transaction, group: PeerGroup) -> None:
     """Forget the days of a group: they are planned again from daily counts."""
-    for table in ("peer_days", "peer_groups"):
+    for table in ("peer_days", "peer_groups", "peer_late_days"):
         await tx.execute(
             f"DELETE FROM {table} WHERE segment = :segment AND time_zone = :time_zone",
             **group._asdict(),

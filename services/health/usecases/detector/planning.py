@@ -11,9 +11,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from services.health.domain.detector.decisions import Decision
+from services.health.domain.detector.late import STALE_SHARE
 from services.health.domain.detector.peers import PeerDay, is_segment_down
 from services.health.domain.detector.replay import Mask, plan
-from services.health.domain.detector.state import SegmentState
+from services.health.domain.detector.state import MIN_VOTERS, SegmentState
 from services.health.domain.profile.metrics import EVENTS, watched
 from services.health.domain.profile.profile import Profile
 from services.health.domain.usage.closing import StreamTime
@@ -24,6 +25,9 @@ from services.health.storage.detector.peers import Planned
 from shared.contracts.health import SegmentUsageDropped, SegmentUsageRecovered
 from shared.db.transaction import Transaction
 from shared.kernel.days import zone_of
+from shared.observability.logging import get_logger
+
+log = get_logger(__name__)
 
 HISTORY_DAYS = 400
 """How far back days are judged when an account is first sealed; what is older is counted only."""
@@ -77,12 +81,11 @@ async def plan_days(tx: Transaction, work: Sealing) -> bool:
     """Plan the next days of a group that are over; return whether there were any."""
     metrics = watched(work.profile.metrics)
     await peers.lock(tx, work.group)
-    habits = dict(await peers.habits(tx, work.group))
-    if habits and set(habits) != {metric.name for metric in metrics}:
-        # Other metrics are watched than before: the group is judged again from its daily counts.
-        await peers.forget(tx, work.group)
+    if why := await _why_again(tx, work, {metric.name for metric in metrics}):
+        # From the daily counts of all days. Accounts first, as sealing takes them.
+        log.info("group_judged_again", segment=work.group.segment, why=why)
         await accounts.rejudge(tx, work.group)
-        habits = {}
+        await peers.forget(tx, work.group)
     through = await peers.planned_through(tx, work.group)
     last = await _over(tx, work)
     if last is None or (through and last <= through):
@@ -94,6 +97,18 @@ async def plan_days(tx: Transaction, work: Sealing) -> bool:
     span = _span(voters, through, last, len(metrics))
     await _plan(tx, work, voters, span)
     return True
+
+
+async def _why_again(tx: Transaction, work: Sealing, watched_now: set[str]) -> str | None:
+    """Return why the days that are planned are of no use any more; None when they are."""
+    habits = await peers.habits(tx, work.group)
+    if habits and set(habits) != watched_now:
+        return "other metrics are watched than before"
+    # While the past is being sent, more of it is on its way.
+    is_over = work.time.backfill_since is None
+    if is_over and await peers.is_stale(tx, work.group, STALE_SHARE, MIN_VOTERS):
+        return "usage of many accounts came in late"
+    return None
 
 
 async def _over(tx: Transaction, work: Sealing) -> date | None:

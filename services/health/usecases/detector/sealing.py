@@ -8,6 +8,7 @@ events, first seen later, another segment, a decision about its past) is rebuilt
 counts with the same factors: its past never depends on when it is looked at.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,9 +18,10 @@ import numpy as np
 
 from services.health.domain.detector.budget import AlarmLedger
 from services.health.domain.detector.decisions import Decision
+from services.health.domain.detector.late import late_days
 from services.health.domain.detector.monitoring import monitoring_of
 from services.health.domain.detector.peers import PeerDay
-from services.health.domain.detector.recent import roll
+from services.health.domain.detector.recent import RECENT_DAYS, roll
 from services.health.domain.detector.replay import Exit, Mask, Stretch, replay
 from services.health.domain.detector.state import Floats
 from services.health.domain.profile.metrics import ACTIVE_USERS, EVENTS, watched
@@ -39,18 +41,17 @@ _SAID_AGAIN = 2
 
 
 class Due(NamedTuple):
-    """An account to be sealed: judged since, and from a first to a last day that are not yet."""
+    """An account to be sealed: judged since, and from a first to a last day that are not yet.
+
+    It goes on from the row that is kept of it, or is rebuilt.
+    """
 
     member: Member
     kept: Kept | None
     since: date
     first: date
     last: date
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it goes on from where it was; if not it is rebuilt."""
-        return self.kept is not None
+    goes_on: bool
 
     @property
     def is_new(self) -> bool:
@@ -119,8 +120,10 @@ def _due(work: Sealing, member: Member, kept: Kept | None, through: date) -> Due
     names = tuple(metric.name for metric in watched(work.profile.metrics))
     is_clean = member.dirty_from is None and member.sealed_through is not None
     if kept is None or not is_clean or kept.metrics != names:
-        return Due(member, None, since, since, last)
-    return Due(member, kept, since, kept.day + _ONE_DAY, last) if kept.day < last else None
+        return Due(member, kept, since, since, last, goes_on=False)
+    if kept.day >= last:
+        return None
+    return Due(member, kept, since, kept.day + _ONE_DAY, last, goes_on=True)
 
 
 async def _part(tx: Transaction, work: Sealing, due: Sequence[Due]) -> Part:
@@ -158,7 +161,7 @@ async def _seal(tx: Transaction, work: Sealing, part: Part) -> None:
     factors = await peers.days(tx, work.group, part.span)
     rule = work.profile.drop
     exit_rule = Exit(rule.exit_probability, rule.exit_ratio)
-    before = detector.unpack([one.kept for one in part.due], names)
+    before = detector.unpack([one.kept if one.goes_on else None for one in part.due], names)
     ledgers = {name: AlarmLedger() for name in names} if part.due[0].is_new else {}
     records = {}
     for name in names:
@@ -168,6 +171,7 @@ async def _seal(tx: Transaction, work: Sealing, part: Part) -> None:
     tallies = {name: ledger.tallies for name, ledger in ledgers.items()}
     await alarms.add_tallies(tx, work.group, tallies)
     rows = Rows(records, _rolled(part, before.recent))
+    await _note_late(tx, work, part, rows.recent)
     await detector.save(tx, _keys(part, rows), names, rows)
     for last in sorted({one.last for one in part.due}):
         here = [one.member.account_id for one in part.due if one.last == last]
@@ -191,6 +195,20 @@ def _rolled(part: Part, recent: Floats) -> Floats:
     first = part.columns([one.first for one in part.due])
     last = part.columns([one.last for one in part.due])
     return roll(recent, counts, (first, last))
+
+
+async def _note_late(tx: Transaction, work: Sealing, part: Part, recent: Floats) -> None:
+    """Count the accounts whose sealed days are not what they were: their peers were planned so."""
+    rebuilt = [n for n, one in enumerate(part.due) if one.kept and not one.goes_on]
+    if not rebuilt:
+        return
+    rows = [(part.due[n].kept, part.due[n].last) for n in rebuilt]
+    before = detector.unpack_recent([kept for kept, _ in rows])
+    moved = np.array([(last - kept.day).days for kept, last in rows if kept], dtype=np.intp)
+    late: Counter[date] = Counter()
+    for account, column in np.argwhere(late_days(before, recent[rebuilt], moved)):
+        late[rows[account][1] - timedelta(days=int(RECENT_DAYS - 1 - column))] += 1
+    await peers.add_late(tx, work.group, late)
 
 
 async def _announce(tx: Transaction, part: Part) -> None:

@@ -58,13 +58,18 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
 def test_every_mistake_of_a_file_has_its_line(tmp_path: Path) -> None:
     path = tmp_path / "signals.yml"
     path.write_text(
-        "types:\n  a:\n    title: A\n    colour: red\n  b:\n    title: B\n    meaning: 7\n"
+        "types:\n"
+        "  a: {title: A, meaning: A, direction: bad, half_life_days: 3,\n"
+        "      severity: worst, colour: red}\n"
+        "  b: {title: B, direction: bad, half_life_days: 3,\n"
+        "      meaning: 7}\n"
     )
     with pytest.raises(SignalsInvalid) as caught:
         load_catalogue(path)
     assert [line.split(": ")[:3] for line in str(caught.value).splitlines()] == [
-        ["signals.yml", "line 4, column 5", "types.a.colour"],
-        ["signals.yml", "line 7, column 5", "types.b.meaning"],
+        ["signals.yml", "line 3, column 24", "types.a.colour"],
+        ["signals.yml", "line 3, column 7", "types.a.severity"],
+        ["signals.yml", "line 5, column 7", "types.b.meaning"],
     ]
 
 

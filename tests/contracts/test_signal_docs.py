@@ -67,8 +67,8 @@ def test_every_mistake_of_a_file_has_its_line(tmp_path: Path) -> None:
     with pytest.raises(SignalsInvalid) as caught:
         load_catalogue(path)
     assert [line.split(": ")[:3] for line in str(caught.value).splitlines()] == [
-        ["signals.yml", "line 3, column 24", "types.a.colour"],
         ["signals.yml", "line 3, column 7", "types.a.severity"],
+        ["signals.yml", "line 3, column 24", "types.a.colour"],
         ["signals.yml", "line 5, column 7", "types.b.meaning"],
     ]
 

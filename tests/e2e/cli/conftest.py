@@ -1,15 +1,20 @@
 """Commands, run as a process or in this one."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from tenure.cli.app import app
 from tests.e2e.cli.commands import ROOT, Run, Said
+from tests.product import Product
 
 
 @pytest.fixture
@@ -47,3 +52,22 @@ def tenure_here(tmp_path: Path) -> Run:
         return Said(done.exit_code, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def fresh_database(product: Product) -> Iterator[str]:
+    """The administrator's URL of an empty database."""
+    name = f"cli_{uuid4().hex}"
+    server = product.stack.admin_url.rpartition("/")[0]
+    _administer(product, f"CREATE DATABASE {name}")
+    yield f"{server}/{name}"
+    _administer(product, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _administer(product: Product, statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(product.stack.admin_url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())

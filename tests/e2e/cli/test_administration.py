@@ -1,12 +1,9 @@
 """`tenure migrate`, `topics` and `keys`."""
 
-import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 
@@ -19,25 +16,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
 
 
 REVOKED_WITHIN = 6.0
-
-
-@pytest.fixture
-def fresh_database(product: Product) -> Iterator[str]:
-    """The administrator's URL of an empty database."""
-    name = f"cli_{uuid4().hex}"
-    server = product.stack.admin_url.rpartition("/")[0]
-    _administer(product, f"CREATE DATABASE {name}")
-    yield f"{server}/{name}"
-    _administer(product, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _administer(product: Product, statement: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(product.stack.admin_url)
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run())
 
 
 def test_migrate_brings_every_schema_to_head_and_does_nothing_the_second_time(

@@ -42,6 +42,16 @@ def test_the_example_of_a_mapping_is_one(tmp_path: Path) -> None:
     assert sorted(found["desk"].events) == ["ticket.escalated", "ticket.opened", "ticket.rated"]
 
 
+@pytest.mark.parametrize("sender", ["GitHub", "Intercom", "Shopify", "Zendesk"])
+def test_the_scheme_of_a_known_sender_is_one(tmp_path: Path, sender: str) -> None:
+    said = yaml.safe_load(example(f"# {sender}"))
+    whole = {**yaml.safe_load(example("source: desk")), "source": sender.lower(), **said}
+    (tmp_path / "sender.yml").write_text(yaml.safe_dump(whole))
+    found = load_mappings(tmp_path)["sender"]
+    assert found.scheme.kind is SchemeKind.HMAC
+    assert found.type_at == whole["event"]["type"]
+
+
 def test_every_shipped_type_is_on_the_page() -> None:
     missing = [name for name in load_catalogue().types if f"`{name}`" not in PAGE]
     assert missing == []

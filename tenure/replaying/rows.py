@@ -13,7 +13,7 @@ from services.health.domain.usage.event import Reception, UsageEvent
 from services.health.domain.usage.members import LONGEST_ID, InvalidEvent
 from services.health.usecases.usage.intake import values_of
 from services.health.usecases.usage.lines import read_line
-from services.health.usecases.usage.reading import check_travelling, read_event
+from services.health.usecases.usage.reading import read_arriving
 from shared.bus.packing import Value
 from tenure.replaying.files import UNREADABLE_LINE, Columns, Row
 
@@ -59,8 +59,7 @@ class Reader:
         message = row if is_event else self._cloudevent(row, number)
         raw = _encode(message)
         try:
-            call = read_event(raw, self.reception, read_line)
-            check_travelling(call, raw)
+            call = read_arriving(raw, self.reception, read_line)
         except InvalidEvent as error:
             raise RowError(error.detail) from None
         if not isinstance(call, UsageEvent):

@@ -17,9 +17,8 @@ from services.health.usecases.usage.reading import (
     UNREADABLE,
     Read,
     as_sent,
-    check_travelling,
     loosely,
-    read_event,
+    read_arriving,
     rejection_of,
     split,
     unreadable,
@@ -85,9 +84,7 @@ def sort(
     for place in places:
         raw = bytes(raws[place])
         try:
-            call = read_event(raw, reception, read)
-            check_travelling(call, raw)
-            received.calls.append(call)
+            received.calls.append(read_arriving(raw, reception, read))
         except InvalidEvent as error:
             refused.append((place, raw, error))
     received.rejections = [rejection_of(raw, error, reception) for _, raw, error in refused]

@@ -47,17 +47,20 @@ def read_event(
     return read(message, reception)
 
 
-def check_travelling(call: Call, raw: bytes) -> None:
-    """Raise `InvalidEvent` if usage is too large in the form in which it travels.
+def read_arriving(
+    raw: bytes, reception: Reception, read: Callable[[object, Reception], _Found]
+) -> _Found:
+    """Read an event that has not travelled yet. Raises `InvalidEvent` as `read_event` does.
 
-    That one has a source and a time, and `1e15` is written out: what the door takes in is looked
-    at again where it is counted, and must be small enough there.
+    Usage must be small enough in the form in which it travels as well: that one has a source and a
+    time, and `1e15` is written out. It is looked at again where it is counted.
     """
-    if len(raw) <= _SURELY_SMALL or not isinstance(call, UsageEvent):
-        return
-    size = len(msgspec.json.encode(call.to_cloudevent()))
-    if size > LARGEST_EVENT:
-        raise _too_large(f"As it travels the event has {size} bytes")
+    call = read_event(raw, reception, read)
+    if len(raw) > _SURELY_SMALL and isinstance(call, UsageEvent):
+        size = len(msgspec.json.encode(call.to_cloudevent()))
+        if size > LARGEST_EVENT:
+            raise _too_large(f"As it travels the event has {size} bytes")
+    return call
 
 
 def _too_large(what: str) -> InvalidEvent:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from services.health.domain.backtest.tables import Table, csv_table, mapping_table
-from tenure.replaying.files import UNREADABLE_LINE, UnreadableFile, read_rows
+from tenure.replaying.files import UNREADABLE_LINE, UnreadableFile, open_parquet, read_rows
 
 _BATCH = 50_000
 _TEXT = {".csv", ".tsv"}
@@ -39,14 +39,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _parquet(path: Path) -> Table:
-    try:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - only the extra `local` brings it
-    except ImportError:
-        raise UnreadableFile("Parquet needs pyarrow: pip install 'tenure[local]'") from None
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise UnreadableFile(f"{path.name}: {error}") from None
+    file = open_parquet(path)
 
     def rows() -> Iterator[Sequence[Any]]:
         for batch in file.iter_batches(batch_size=_BATCH):

@@ -14,6 +14,7 @@ from shared.kernel.errors import Invalid
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Row = Mapping[str, Any]
 
@@ -31,10 +32,10 @@ class UnreadableFile(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a table are read: those it must have, and those it may have."""
+    """Which columns of a table are read: those it must have, and those it may have; None: any."""
 
-    required: Sequence[str]
-    optional: Sequence[str]
+    required: Sequence[str] = ()
+    optional: Sequence[str] | None = None
 
     def check(self, path: Path, names: Sequence[str]) -> None:
         """Raise `UnreadableFile` when one is missing."""
@@ -45,19 +46,12 @@ class Columns:
 
     def split(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return which of some names are read, and which are left out."""
-        wanted = {*self.required, *self.optional}
-        read = [name for name in names if name in wanted]
-        return read, [name for name in names if name and name not in wanted]
+        wanted = set(names if self.optional is None else (*self.required, *self.optional))
+        named = [name for name in names if name]
+        return [n for n in named if n in wanted], [n for n in named if n not in wanted]
 
 
-class _AllColumns(Columns):
-    """Whatever columns a table has."""
-
-    def split(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
-        return [name for name in names if name], []
-
-
-_ALL = _AllColumns((), ())
+_ANY = Columns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ class Rows:
     left_out: Sequence[str] = ()
 
 
-def read_rows(path: Path, columns: Columns = _ALL) -> Rows:
+def read_rows(path: Path, columns: Columns = _ANY) -> Rows:
     """Open a file by its ending. Raises `UnreadableFile`, also when its rows are read."""
     if not path.is_file():
         raise UnreadableFile(f"there is no file {path}")
@@ -157,26 +151,31 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _parquet(path: Path, columns: Columns) -> Rows:
-    try:
-        import pyarrow.parquet as pq  # noqa: PLC0415 - only the extra `local` brings it
-    except ImportError:
-        raise UnreadableFile("Parquet needs pyarrow: pip install 'tenure[local]'") from None
-    try:
-        file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
-    except (OSError, ValueError) as error:
-        raise UnreadableFile(f"{path.name}: {error}") from None
+    file = open_parquet(path)
+    names = file.schema_arrow.names
     columns.check(path, names)
     wanted, left_out = columns.split(names)
 
     def read() -> Iterator[Row]:
         try:
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH, columns=wanted):
+            for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
                 yield from _in_microseconds(batch).to_pylist()
         except (OSError, ValueError) as error:
             raise UnreadableFile(f"{path.name}: {error}") from None
 
     return Rows(file.metadata.num_rows, read, left_out)
+
+
+def open_parquet(path: Path) -> "pq.ParquetFile":
+    """Open a Parquet file. Raises `UnreadableFile`."""
+    try:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - only the extra `local` brings it
+    except ImportError:
+        raise UnreadableFile("Parquet needs pyarrow: pip install 'tenure[local]'") from None
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"{path.name}: {error}") from None
 
 
 def _in_microseconds(batch: "pa.RecordBatch") -> "pa.RecordBatch":

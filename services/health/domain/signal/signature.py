@@ -3,12 +3,13 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha1, sha256, sha512
 from types import MappingProxyType
+from typing import NamedTuple
 
 from services.health.domain.signal.sent import read_time
 from shared.kernel.errors import Kind, Refusal
@@ -74,6 +75,17 @@ class Scheme:
     encoding: Encoding = Encoding.HEX
 
 
+class _Post(NamedTuple):
+    """What came in, and when; headers by their names in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    now: datetime
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name.lower(), "").strip()
+
+
 def verify(
     scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime
 ) -> None:
@@ -81,88 +93,76 @@ def verify(
 
     Raises `BadSignature`.
     """
-    if scheme.kind is SchemeKind.NONE:
-        return
-    if scheme.kind is SchemeKind.TOKEN:
-        is_genuine = _has_token(scheme, secrets, headers)
-    elif scheme.kind is SchemeKind.BASIC:
-        is_genuine = _has_basic(secrets, headers)
-    elif scheme.kind is SchemeKind.HMAC:
-        is_genuine = _has_hmac(scheme, secrets, headers, (body, now))
-    elif scheme.kind is SchemeKind.STRIPE:
-        is_genuine = _has_stripe(scheme, secrets, (headers.get("stripe-signature", ""), body), now)
-    else:
-        is_genuine = _has_standard(scheme, secrets, headers, (body, now))
-    if not is_genuine:
+    if not _CHECKS[scheme.kind](scheme, secrets, _Post(headers, body, now)):
         raise BadSignature
 
 
-def _has_token(scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
-    sent = headers.get(scheme.header.lower(), "").strip()
+def _is_anybody(_scheme: Scheme, _secrets: Sequence[str], _post: _Post) -> bool:
+    return True
+
+
+def _has_token(scheme: Scheme, secrets: Sequence[str], post: _Post) -> bool:
+    sent = post.header(scheme.header)
     return _is_any(secrets, [sent, sent.removeprefix("Bearer ").strip()])
 
 
-def _has_basic(secrets: Sequence[str], headers: Mapping[str, str]) -> bool:
+def _has_basic(_scheme: Scheme, secrets: Sequence[str], post: _Post) -> bool:
     """Check HTTP Basic, RFC 7617: each secret is ``user:password``."""
-    kind, _, sent = headers.get("authorization", "").strip().partition(" ")
+    kind, _, sent = post.header("Authorization").partition(" ")
     made = [base64.b64encode(secret.encode()).decode() for secret in secrets]
     return kind.lower() == "basic" and _is_any(made, [sent.strip()])
 
 
-def _has_hmac(
-    scheme: Scheme,
-    secrets: Sequence[str],
-    headers: Mapping[str, str],
-    signed: tuple[bytes, datetime],
-) -> bool:
+def _has_hmac(scheme: Scheme, secrets: Sequence[str], post: _Post) -> bool:
     """Check an HMAC with the secret over the body, and over when it was made if that is signed."""
-    body, now = signed
-    sent = headers.get(scheme.header.lower(), "").strip()
+    sent = post.header(scheme.header)
     if not sent.startswith(scheme.prefix):
         return False
-    at = headers.get(scheme.time_header.lower(), "").strip()
+    at = post.header(scheme.time_header)
     if scheme.time_header:
-        _check_time(at, scheme, now)
+        _check_time(at, scheme, post.now)
     sent = sent.removeprefix(scheme.prefix)
     is_hex = scheme.encoding is Encoding.HEX
     before, after = (part.replace(TIME, at).encode() for part in scheme.content.split(BODY))
-    content = before + body + after
+    content = before + post.body + after
     digests = [hmac.digest(one.encode(), content, _HASHES[scheme.algorithm]) for one in secrets]
     made = [one.hex() if is_hex else base64.b64encode(one).decode() for one in digests]
     return _is_any(made, [sent.lower() if is_hex else sent])
 
 
-def _has_stripe(
-    scheme: Scheme, secrets: Sequence[str], signed: tuple[str, bytes], now: datetime
-) -> bool:
+def _has_stripe(scheme: Scheme, secrets: Sequence[str], post: _Post) -> bool:
     """Check ``t=<seconds>,v1=<hex>``: HMAC-SHA256 with the secret over ``t.body``."""
-    header, body = signed
-    parts = [part.strip().partition("=") for part in header.split(",")]
+    parts = [part.strip().partition("=") for part in post.header("Stripe-Signature").split(",")]
     at = next((value for name, _, value in parts if name == "t"), "")
     sent = [value for name, _, value in parts if name == "v1"]
-    _check_time(at, scheme, now)
-    content = at.encode() + b"." + body
+    _check_time(at, scheme, post.now)
+    content = at.encode() + b"." + post.body
     made = [hmac.new(secret.encode(), content, sha256).hexdigest() for secret in secrets]
     return _is_any(made, sent)
 
 
-def _has_standard(
-    scheme: Scheme,
-    secrets: Sequence[str],
-    headers: Mapping[str, str],
-    signed: tuple[bytes, datetime],
-) -> bool:
+def _has_standard(scheme: Scheme, secrets: Sequence[str], post: _Post) -> bool:
     """Check ``v1,<base64>``: HMAC-SHA256 with the decoded secret over id.time.body."""
-    body, now = signed
-    message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    _check_time(at, scheme, now)
-    content = f"{message_id}.{at}.".encode() + body
-    sent = headers.get("webhook-signature", "").split()
+    message_id, at = post.header("Webhook-Id"), post.header("Webhook-Timestamp")
+    _check_time(at, scheme, post.now)
+    content = f"{message_id}.{at}.".encode() + post.body
     made = [
         "v1," + base64.b64encode(hmac.new(key, content, sha256).digest()).decode()
         for key in _keys(secrets)
     ]
-    return _is_any(made, sent)
+    return _is_any(made, post.header("Webhook-Signature").split())
+
+
+_CHECKS: Mapping[SchemeKind, Callable[[Scheme, Sequence[str], _Post], bool]] = MappingProxyType(
+    {
+        SchemeKind.STRIPE: _has_stripe,
+        SchemeKind.STANDARD_WEBHOOKS: _has_standard,
+        SchemeKind.HMAC: _has_hmac,
+        SchemeKind.BASIC: _has_basic,
+        SchemeKind.TOKEN: _has_token,
+        SchemeKind.NONE: _is_anybody,
+    }
+)
 
 
 def _keys(secrets: Sequence[str]) -> Iterator[bytes]:

@@ -49,7 +49,7 @@ def test_the_scheme_of_a_known_sender_is_one(tmp_path: Path, sender: str) -> Non
     (tmp_path / "sender.yml").write_text(yaml.safe_dump(whole))
     found = load_mappings(tmp_path)["sender"]
     assert found.scheme.kind is SchemeKind.HMAC
-    assert found.type_at == whole["event"]["type"]
+    assert found.event.type == whole["event"]["type"]
 
 
 def test_every_shipped_type_is_on_the_page() -> None:

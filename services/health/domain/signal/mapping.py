@@ -67,19 +67,26 @@ class AccountPath:
 
 
 @dataclass(frozen=True, slots=True)
-class SenderMapping:
-    """How one sender's webhooks are checked and read.
+class EventPaths:
+    """Where an event's id, type and time stand; without a path, its time is when it came in.
 
-    With `list_at` the events are an array at that path; a body that is an array needs none.
+    With `list` events are an array at that path; a body that is an array needs none.
     """
+
+    id: str
+    type: str
+    time: str | None = None
+    list: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderMapping:
+    """How one sender's webhooks are checked and read."""
 
     name: str
     source: str
     scheme: Scheme
-    list_at: str | None
-    id_at: str
-    type_at: str
-    time_at: str | None
+    event: EventPaths
     accounts: tuple[AccountPath, ...]
     events: Mapping[str, tuple[Meaning, ...]]
 
@@ -116,10 +123,10 @@ def read_webhook(
     Raises `WebhookUnreadable` when one is not where it should be, or has no id, type or time. A
     time in the future is that of a clock that runs ahead: it counts as now.
     """
-    found = body if mapping.list_at is None else at_path(body, mapping.list_at)
+    found = body if mapping.event.list is None else at_path(body, mapping.event.list)
     if not isinstance(found, list):
-        if mapping.list_at is not None:
-            raise WebhookUnreadable(f"event.list: there is no array at {mapping.list_at}")
+        if mapping.event.list is not None:
+            raise WebhookUnreadable(f"event.list: there is no array at {mapping.event.list}")
         return (_read(mapping, SentEvent(_object(found, "the body"), headers), now),)
     events = tuple(
         _read(mapping, SentEvent(_object(one, f"event {place}"), headers, place), now)
@@ -139,11 +146,11 @@ def _object(found: object, what: str) -> Mapping[str, Any]:
 
 def _read(mapping: SenderMapping, sent: SentEvent, now: datetime) -> MappedEvent:
     event_id = _event_id(mapping, sent)
-    event_type = _text(sent, mapping.type_at, "event.type")
+    event_type = _text(sent, mapping.event.type, "event.type")
     return MappedEvent(
         id=event_id,
         type=event_type,
-        at=min(now, _time(sent, mapping.time_at)) if mapping.time_at else now,
+        at=min(now, _time(sent, mapping.event.time)) if mapping.event.time else now,
         account_id=_account(sent, mapping),
         externals=_externals(sent, mapping),
         signals=tuple(
@@ -156,8 +163,8 @@ def _read(mapping: SenderMapping, sent: SentEvent, now: datetime) -> MappedEvent
 
 def _event_id(mapping: SenderMapping, sent: SentEvent) -> str:
     """Return the id of an event; one of a header is that of the whole array."""
-    found = _text(sent, mapping.id_at, "event.id")
-    is_shared = sent.place is not None and mapping.id_at.startswith(IN_HEADER)
+    found = _text(sent, mapping.event.id, "event.id")
+    is_shared = sent.place is not None and mapping.event.id.startswith(IN_HEADER)
     return f"{found}/{sent.place}" if is_shared else found
 
 

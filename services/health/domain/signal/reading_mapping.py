@@ -8,6 +8,7 @@ from services.health.domain.signal.catalogue import Catalogue, SignalType, Signa
 from services.health.domain.signal.mapping import (
     AccountPath,
     Condition,
+    EventPaths,
     Meaning,
     SenderMapping,
 )
@@ -52,27 +53,22 @@ def _mapping(name: str, top: Section, catalogue: Catalogue) -> SenderMapping:
     accounts = mistakes.read(lambda: _accounts(top))
     events = mistakes.read(lambda: _events(top.section("events"), catalogue))
     mistakes.check()
-    list_at, id_at, type_at, time_at = event
     return SenderMapping(
         name=name,
         source=source,
         scheme=scheme,
-        list_at=list_at,
-        id_at=id_at,
-        type_at=type_at,
-        time_at=time_at,
+        event=event,
         accounts=accounts,
         events=events,
     )
 
 
-def _event(section: Section) -> tuple[str | None, str, str, str | None]:
-    """Return where an array of events stands, and where in each its id, type and time do."""
+def _event(section: Section) -> EventPaths:
     section.only("list", "id", "type", "time")
     array, time = (_path(section, key) if section.has(key) else None for key in ("list", "time"))
     if array and array.startswith(IN_HEADER):
         raise ProfileInvalid(f"{section.at('list')}: an array stands in the body; write its path")
-    return array, _path(section, "id"), _path(section, "type"), time
+    return EventPaths(_path(section, "id"), _path(section, "type"), time, array)
 
 
 def _events(section: Section, catalogue: Catalogue) -> dict[str, tuple[Meaning, ...]]:

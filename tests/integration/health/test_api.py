@@ -13,19 +13,9 @@ from shared.contracts.event import Event, Fact
 from shared.contracts.onboarding import AccountOpened, ContactAdded, ContactLeft
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.conftest import NOON, OpenClient, OpenDatabase
+from tests.conftest import NOON
 
 ACME = "/api/v1/accounts/acme"
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def hear(database: Database, fact: Fact) -> None:

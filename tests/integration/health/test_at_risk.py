@@ -8,18 +8,7 @@ import pytest
 
 from shared.contracts.renewals import ContractAmended
 from shared.db.transaction import Database
-from tests.conftest import OpenClient, OpenDatabase
 from tests.integration.health.test_standing import SIGNED, hear
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def sign(health: Database, account_id: str, yearly: int, currency: str = "EUR") -> None:

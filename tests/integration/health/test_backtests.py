@@ -20,7 +20,7 @@ from services.health.usecases.files.files import load_profile
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
 from tests.builders.backtests import planted
-from tests.conftest import NOON, OpenClient, OpenDatabase
+from tests.conftest import NOON, OpenClient
 
 VERSION = load_profile().version
 
@@ -29,16 +29,6 @@ MODELS = "/api/v1/profiles/default/models"
 PLAN = {"horizon_days": 150, "min_lead_days": 30}
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def record(database: Database, accounts: int = 300) -> list[dict[str, Any]]:

@@ -41,11 +41,6 @@ def capture(event: str, uuid: str = "c1", **properties: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
 def key_of(client: httpx.AsyncClient) -> str:
     token = client.headers["Authorization"].removeprefix("Basic ")
     return base64.b64decode(token).decode().rstrip(":")

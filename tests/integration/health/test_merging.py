@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from services.health.domain.profile.profile import Severity
 from services.health.domain.risk.risk import Finding, Reason, RiskRule, Stage
@@ -13,20 +12,9 @@ from services.health.usecases.files.files import load_profile
 from services.health.usecases.risk.risks import settle
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.conftest import OpenClient, OpenDatabase
 
 RULE = RiskRule(cool_down=timedelta(days=7))
 GONE, PRESENT, LINGERING = Stage.GONE, Stage.PRESENT, Stage.LINGERING
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 def found(

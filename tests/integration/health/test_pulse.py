@@ -17,19 +17,8 @@ from services.health.usecases.files.files import load_profile
 from services.health.usecases.risk.pulse import compare, current
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.conftest import OpenClient, OpenDatabase
 
 PULSE = "/api/v1/accounts/acme/pulse"
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 @pytest.fixture(autouse=True)

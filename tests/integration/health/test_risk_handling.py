@@ -11,20 +11,10 @@ import pytest
 from services.health.jobs.upkeep import look_again
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.conftest import OpenClient, OpenDatabase
+from tests.conftest import OpenClient
 
 ACME = "/api/v1/accounts/acme"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def said(database: Database) -> Sequence[str]:

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
-import pytest
 
 from services.health.domain.detector.gpr import SegmentDay, seal_day
 from services.health.domain.detector.state import DetectorState, SegmentState
@@ -32,11 +31,6 @@ def made_counts(number: int = 7, days: int = DAYS, seed: int = 5) -> dict[str, A
     random = np.random.default_rng(seed)
     levels = random.uniform(2, 30, number)
     return {f"a{n}": random.poisson(level, days) for n, level in enumerate(levels)}
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def rows(database: Database) -> dict[str, detector.Kept]:

@@ -16,9 +16,8 @@ import httpx
 import pytest
 
 from services.health.usecases.files.files import load_catalogue, load_mappings
-from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.conftest import NOON, OpenClient, OpenDatabase
+from tests.conftest import NOON, OpenClient
 
 DESK = """
 event: {id: id, type: kind}
@@ -52,16 +51,6 @@ def own_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     load_mappings.cache_clear()
     yield
     load_mappings.cache_clear()
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 def invoice(**changes: Any) -> dict[str, Any]:

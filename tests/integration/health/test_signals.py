@@ -18,20 +18,10 @@ from services.health.usecases.signal.signals import record_signal
 from shared.db import inbox
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.conftest import NOON, OpenClient, OpenDatabase
+from tests.conftest import NOON, OpenClient
 from tests.integration.health.test_usage_stream import GROUP, TOPIC, batch, event
 
 ACME = "/api/v1/accounts/acme"
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def reasons(csm: httpx.AsyncClient) -> list[str]:

@@ -15,7 +15,7 @@ from shared.db.transaction import Database, Transaction
 from shared.kernel.clock import FixedClock
 from tests.builders.health import default_document
 from tests.conftest import NOON
-from tests.integration.health.scores.conftest import (
+from tests.integration.health.scores.scoring import (
     ACME,
     AS_SHOWN,
     DAY,

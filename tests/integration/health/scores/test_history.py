@@ -9,7 +9,7 @@ from services.health.jobs.upkeep import refresh_scores, thin_scores
 from services.health.usecases.files.files import load_profile
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.integration.health.scores.conftest import ACME, DAY, known, read, rescored, signal, value
+from tests.integration.health.scores.scoring import ACME, DAY, known, read, rescored, signal, value
 
 
 async def test_history_has_a_point_a_day_carried_forward_and_markers(

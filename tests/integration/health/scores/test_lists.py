@@ -11,7 +11,7 @@ from services.health.jobs.upkeep import refresh_scores
 from services.health.storage.account import accounts
 from shared.db.transaction import Database
 from shared.kernel.clock import FixedClock
-from tests.integration.health.scores.conftest import (
+from tests.integration.health.scores.scoring import (
     known,
     signal,
 )

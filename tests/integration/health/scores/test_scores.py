@@ -21,7 +21,7 @@ from shared.kernel.clock import FixedClock
 from tests.builders.health import default_document
 from tests.builders.sealing import put_counts, seal_through
 from tests.conftest import NOON
-from tests.integration.health.scores.conftest import (
+from tests.integration.health.scores.scoring import (
     DAY,
     facts,
     known,

@@ -1,31 +1,19 @@
-"""A CSM, health, and what the tests of scores do with them."""
+"""What the tests of scores do with accounts."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from services.health.domain.profile.profile import Profile
 from services.health.storage.account import accounts
 from services.health.usecases.score.scoring import Models, Panel, rescore
 from shared.db.transaction import Database
-from tests.conftest import OpenClient, OpenDatabase
 
 ACME = "/api/v1/accounts/acme"
 AS_SHOWN = 1e-4
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def csm(open_client: OpenClient) -> httpx.AsyncClient:
-    return await open_client("health", scopes=["health:read", "health:write"])
-
-
-@pytest.fixture
-async def health(open_database: OpenDatabase) -> Database:
-    return await open_database("health")
 
 
 async def signal(csm: httpx.AsyncClient, type_: str, account: str = "acme", **more: Any) -> None:
